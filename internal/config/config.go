@@ -1,0 +1,208 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Place says where the data is and whose it is: what every command needs.
+type Place struct {
+	Config      string   `name:"config" env:"ROLLCALL_CONFIG" placeholder:"FILE" help:"Configuration file (YAML). Its keys are the names of the flags."`
+	Domain      []string `name:"domain" env:"ROLLCALL_DOMAIN" default:"localhost" placeholder:"DOMAIN" help:"SIP domain to serve; repeat for more. Users without a domain belong to the first."`
+	Data        string   `name:"data" env:"ROLLCALL_DATA" default:"rollcall-data" placeholder:"DIR" help:"Data directory."`
+	Database    string   `name:"database" env:"ROLLCALL_DATABASE" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME. Without it the file rollcall.db in the data directory."`
+	AdminListen string   `name:"admin-listen" env:"ROLLCALL_ADMIN_LISTEN" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Health, metrics and profiles. Not for the public."`
+}
+
+// Config is every setting of a server.
+type Config struct {
+	Place `embed:""`
+
+	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
+	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
+	HTTPListen string   `name:"http-listen" env:"ROLLCALL_HTTP_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"XCAP over HTTP."`
+	XCAPRoot   string   `name:"xcap-root" env:"ROLLCALL_XCAP_ROOT" default:"/xcap-root" placeholder:"PATH" help:"Path of the XCAP root."`
+	Trust      []string `name:"trust" env:"ROLLCALL_TRUST" placeholder:"CIDR" help:"Network whose requests carry an identity to be believed without a challenge (P-Asserted-Identity, else From): a proxy in front. Repeat for more."`
+
+	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" placeholder:"gentle" help:"Space between NOTIFYs of one subscription: off, gentle (short bursts are merged) or rfc (the intervals of the event packages, 5 s for presence)."`
+	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" placeholder:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
+	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" placeholder:"1h" help:"Lifetime of registrations and publications that ask for none."`
+	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" placeholder:"2h" help:"Longest lifetime granted."`
+
+	MaxContacts      int `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" placeholder:"16" help:"Registered contacts per user."`
+	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"256" placeholder:"256" help:"Subscriptions one watcher may hold."`
+	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"2000" placeholder:"2000" help:"Subscriptions to one resource."`
+	MaxListEntries   int `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" placeholder:"1000" help:"Members a list subscription is resolved to."`
+	MaxMessageBytes  int `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" placeholder:"16384" help:"Body of a MESSAGE; larger ones get 413."`
+	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" placeholder:"262144" help:"An XCAP document; larger ones get 413."`
+	QueueLimit       int `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" placeholder:"256" help:"SIP requests waiting per worker; above it they get 503."`
+
+	EnableTestUsages bool          `name:"enable-test-usages" env:"ROLLCALL_ENABLE_TEST_USAGES" help:"Serve the XCAP application usage test-app, which has no schema."`
+	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"ROLLCALL_SHUTDOWN_TIMEOUT" default:"10s" placeholder:"10s" help:"How long a stopping server waits for work in progress."`
+	LogLevel         string        `name:"log-level" env:"ROLLCALL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"info" help:"debug, info, warn or error."`
+	LogFormat        string        `name:"log-format" env:"ROLLCALL_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"text" help:"text or json."`
+}
+
+// Normalize brings domains and paths to the form the rest of the program
+// compares with and reports the first setting that makes no sense.
+func (p *Place) Normalize() error {
+	if len(p.Domain) == 0 {
+		return errors.New("domain: at least one is needed")
+	}
+	seen := map[string]bool{}
+	domains := p.Domain[:0:0]
+	for _, d := range p.Domain {
+		d = strings.ToLower(strings.TrimSpace(d))
+		if !validHost(d) {
+			return fmt.Errorf("domain: %q is not a domain name", d)
+		}
+		if !seen[d] {
+			seen[d] = true
+			domains = append(domains, d)
+		}
+	}
+	p.Domain = domains
+	if p.Data == "" {
+		return errors.New("data: a directory is needed")
+	}
+	if p.Database != "" && !strings.HasPrefix(p.Database, "sqlite:") && !p.Postgres() {
+		return fmt.Errorf("database: %q begins neither with sqlite: nor with postgres://", schemeOf(p.Database))
+	}
+	if p.Database == "sqlite:" {
+		return errors.New("database: sqlite: needs a file name behind it")
+	}
+	return checkListen("admin-listen", p.AdminListen)
+}
+
+// Postgres reports whether the database is a PostgreSQL server.
+func (p *Place) Postgres() bool {
+	return strings.HasPrefix(p.Database, "postgres://") || strings.HasPrefix(p.Database, "postgresql://")
+}
+
+// SQLiteFile returns the name of the embedded database's file.
+func (p *Place) SQLiteFile() string {
+	if p.Database == "" {
+		return filepath.Join(p.Data, "rollcall.db")
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(p.Database, "sqlite:"), "//")
+}
+
+// Normalize does for all settings what Place.Normalize does for its own.
+func (c *Config) Normalize() error {
+	if err := c.Place.Normalize(); err != nil {
+		return err
+	}
+	if len(c.SIPListen) == 0 {
+		return errors.New("sip-listen: at least one address is needed")
+	}
+	for _, a := range c.SIPListen {
+		if err := checkListen("sip-listen", a); err != nil {
+			return err
+		}
+	}
+	if err := checkListen("http-listen", c.HTTPListen); err != nil {
+		return err
+	}
+	root := "/" + strings.Trim(c.XCAPRoot, "/")
+	if root == "/" || strings.ContainsAny(root, "?#%~ \t\"<>") || strings.Contains(root, "//") {
+		return fmt.Errorf("xcap-root: %q is not a plain path like /xcap-root", c.XCAPRoot)
+	}
+	c.XCAPRoot = root
+	if _, err := c.TrustedPrefixes(); err != nil {
+		return err
+	}
+	return c.checkLimits()
+}
+
+func (c *Config) checkLimits() error {
+	if c.MinExpires < time.Second || c.MinExpires > time.Hour {
+		// RFC 6665 §4.2.1.1: a request for an hour or more is never too brief.
+		return errors.New("min-expires: must lie between 1s and 1h")
+	}
+	if c.MaxExpires < time.Hour {
+		return errors.New("max-expires: must be at least 1h")
+	}
+	if c.DefaultExpires < c.MinExpires || c.DefaultExpires > c.MaxExpires {
+		return errors.New("default-expires: must lie between min-expires and max-expires")
+	}
+	if c.ShutdownTimeout <= 0 {
+		return errors.New("shutdown-timeout: must be more than 0s")
+	}
+	for _, l := range []struct {
+		name  string
+		value int
+	}{
+		{"max-contacts", c.MaxContacts}, {"max-watching", c.MaxWatching}, {"max-watchers", c.MaxWatchers},
+		{"max-list-entries", c.MaxListEntries}, {"max-message-bytes", c.MaxMessageBytes},
+		{"max-document-bytes", c.MaxDocumentBytes}, {"queue-limit", c.QueueLimit},
+	} {
+		if l.value <= 0 {
+			return fmt.Errorf("%s: must be more than 0", l.name)
+		}
+	}
+	return nil
+}
+
+// TrustedPrefixes returns the networks of the trust setting; a bare address is
+// a network of one.
+func (c *Config) TrustedPrefixes() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.Trust {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("trust: %q is neither an address nor a network like 10.0.0.0/8", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+func checkListen(name, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s: %q is not HOST:PORT", name, addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return fmt.Errorf("%s: %q has no port number between 0 and 65535", name, addr)
+	}
+	return nil
+}
+
+func validHost(d string) bool {
+	if d == "" || len(d) > 253 {
+		return false
+	}
+	if a, err := netip.ParseAddr(strings.Trim(d, "[]")); err == nil {
+		return a.Is4() || strings.HasPrefix(d, "[")
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// schemeOf is what may be shown of a database URL: the rest may hold a password.
+func schemeOf(url string) string {
+	s, _, found := strings.Cut(url, ":")
+	if !found {
+		return url
+	}
+	return s + ":..."
+}
