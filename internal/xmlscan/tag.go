@@ -1,0 +1,231 @@
+package xmlscan
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// startTag reads a start or empty-element tag and enters the element.
+func (sc *scanner) startTag() error {
+	start := sc.pos
+	if len(sc.open) == 0 && len(sc.doc.Elements) > 0 {
+		return sc.outside(start, "more than one root element")
+	}
+	if len(sc.doc.Elements) >= sc.lim.Elements {
+		return sc.fail(TooLarge, start, "too many elements")
+	}
+	if len(sc.open) >= sc.lim.Depth {
+		return sc.fail(TooLarge, start, "nested too deeply")
+	}
+	prefix, local, end, err := sc.qname(start + 1)
+	if err != nil {
+		return err
+	}
+	elem := Element{
+		Name: Name{Prefix: prefix, Local: local}, Parent: -1, Next: -1, First: -1, Start: int32(start),
+		AttrFirst: int32(len(sc.doc.Attrs)), declFirst: int32(len(sc.doc.decls)),
+	}
+	around := int32(len(sc.scope))
+	if end, err = sc.attributes(end, int(around)); err != nil {
+		return err
+	}
+	if sc.s[end] == '/' {
+		if end++; end == len(sc.s) || sc.s[end] != '>' {
+			return sc.malformed(end-1, "'/' without '>' in tag")
+		}
+		elem.SelfClosing = true
+	}
+	sc.pos = end + 1
+	elem.StartEnd = int32(sc.pos)
+	elem.AttrCount = int32(len(sc.doc.Attrs)) - elem.AttrFirst
+	elem.declCount = int32(len(sc.doc.decls)) - elem.declFirst
+	if err := sc.resolve(&elem); err != nil {
+		return err
+	}
+	sc.enter(elem, around)
+	return nil
+}
+
+// enter links the element into the tree and opens it unless it is empty.
+func (sc *scanner) enter(elem Element, around int32) {
+	index := int32(len(sc.doc.Elements))
+	if n := len(sc.open); n > 0 {
+		parent := &sc.open[n-1]
+		elem.Parent = parent.elem
+		if parent.last < 0 {
+			sc.doc.Elements[parent.elem].First = index
+		} else {
+			sc.doc.Elements[parent.last].Next = index
+		}
+		parent.last = index
+	}
+	if elem.SelfClosing {
+		elem.EndStart, elem.End = elem.StartEnd, elem.StartEnd
+		sc.scope = sc.scope[:around]
+	} else {
+		sc.open = append(sc.open, openElement{elem: index, last: -1, scope: around})
+	}
+	sc.doc.Elements = append(sc.doc.Elements, elem)
+}
+
+// attributes reads attributes from i up to '>' or '/', which it returns the
+// offset of.
+func (sc *scanner) attributes(i, around int) (int, error) {
+	for n := 0; ; n++ {
+		next := sc.skipBlank(i)
+		if next == len(sc.s) {
+			return 0, sc.malformed(next, "unfinished tag")
+		}
+		if c := sc.s[next]; c == '>' || c == '/' {
+			return next, nil
+		}
+		if next == i {
+			return 0, sc.malformed(i, "white space missing in front of attribute")
+		}
+		if n == sc.lim.Attributes {
+			return 0, sc.fail(TooLarge, next, "too many attributes")
+		}
+		end, err := sc.attribute(next, around)
+		if err != nil {
+			return 0, err
+		}
+		i = end
+	}
+}
+
+// attribute reads one attribute at i and returns the offset behind it.
+func (sc *scanner) attribute(i, around int) (int, error) {
+	a := Attr{Start: int32(i)}
+	var err error
+	if a.Prefix, a.Local, i, err = sc.qname(i); err != nil {
+		return 0, err
+	}
+	i = sc.skipBlank(i)
+	if i == len(sc.s) || sc.s[i] != '=' {
+		return 0, sc.malformed(i, "attribute without value")
+	}
+	i = sc.skipBlank(i + 1)
+	if i == len(sc.s) || sc.s[i] != '"' && sc.s[i] != '\'' {
+		return 0, sc.malformed(i, "attribute value without quotes")
+	}
+	n := strings.IndexByte(sc.s[i+1:], sc.s[i])
+	if n < 0 {
+		return 0, sc.malformed(i, "attribute value without closing quote")
+	}
+	value := sc.s[i+1 : i+1+n]
+	if at := strings.IndexByte(value, '<'); at >= 0 {
+		return 0, sc.malformed(i+1+at, "'<' in attribute value")
+	}
+	if strings.IndexByte(value, '&') >= 0 {
+		if err := sc.checkReferences(value, i+1); err != nil {
+			return 0, err
+		}
+	}
+	a.ValueStart, a.ValueEnd, a.End = int32(i+1), int32(i+1+n), int32(i+2+n)
+	switch {
+	case a.Prefix == "xmlns":
+		err = sc.declare(int(a.Start), a.Local, normalise(value), around)
+	case a.Prefix == "" && a.Local == "xmlns":
+		err = sc.declare(int(a.Start), "", normalise(value), around)
+	default:
+		sc.doc.Attrs = append(sc.doc.Attrs, a)
+	}
+	return i + 2 + n, err
+}
+
+// declare puts a namespace declaration in force (Namespaces in XML 1.0 §3, §5).
+func (sc *scanner) declare(offset int, prefix, uri string, around int) error {
+	switch {
+	case prefix == "xmlns", uri == xmlnsNamespace, (prefix == "xml") != (uri == XMLNamespace):
+		return sc.malformed(offset, "reserved prefix or namespace declared")
+	case prefix != "" && uri == "":
+		return sc.malformed(offset, "prefix "+prefix+" declared without namespace")
+	}
+	for _, b := range sc.scope[around:] {
+		if b.Prefix == prefix {
+			return sc.malformed(offset, "namespace declared twice")
+		}
+	}
+	b := Binding{prefix, uri}
+	sc.scope = append(sc.scope, b)
+	sc.doc.decls = append(sc.doc.decls, b)
+	return nil
+}
+
+// resolve expands the names of an element and its attributes and checks that
+// no two attributes have the same expanded name (Namespaces in XML 1.0 §6.3).
+func (sc *scanner) resolve(e *Element) error {
+	space, bound := sc.lookup(e.Prefix)
+	if !bound {
+		return sc.fail(UnboundPrefix, int(e.Start), "prefix "+e.Prefix+" is not declared")
+	}
+	e.Space = space
+	attrs := sc.doc.Attrs[e.AttrFirst:]
+	for i := range attrs {
+		a := &attrs[i]
+		if a.Prefix != "" {
+			if a.Space, bound = sc.lookup(a.Prefix); !bound {
+				return sc.fail(UnboundPrefix, int(a.Start), "prefix "+a.Prefix+" is not declared")
+			}
+		}
+		for j := range i {
+			if attrs[j].Local == a.Local && attrs[j].Space == a.Space {
+				return sc.malformed(int(a.Start), "attribute "+a.Local+" occurs twice")
+			}
+		}
+	}
+	return nil
+}
+
+func (sc *scanner) lookup(prefix string) (uri string, bound bool) {
+	for i := len(sc.scope) - 1; i >= 0; i-- {
+		if sc.scope[i].Prefix == prefix {
+			return sc.scope[i].URI, true
+		}
+	}
+	return "", prefix == ""
+}
+
+// qname reads a qualified name at i and returns the offset behind it.
+func (sc *scanner) qname(i int) (prefix, local string, end int, err error) {
+	end, err = sc.ncname(i)
+	if err != nil {
+		return "", "", 0, err
+	}
+	if end == len(sc.s) || sc.s[end] != ':' {
+		return "", sc.s[i:end], end, nil
+	}
+	prefix, i = sc.s[i:end], end+1
+	if end, err = sc.ncname(i); err != nil {
+		return "", "", 0, err
+	}
+	if end < len(sc.s) && sc.s[end] == ':' {
+		return "", "", 0, sc.malformed(end, "second colon in name")
+	}
+	return prefix, sc.s[i:end], end, nil
+}
+
+// ncname reads a name without colon at i and returns the offset behind it.
+func (sc *scanner) ncname(i int) (int, error) {
+	start := i
+	for i < len(sc.s) {
+		k := class(sc.s[i])
+		if k == wide {
+			r, n := utf8.DecodeRuneInString(sc.s[i:])
+			char, first := wideName(r)
+			if !char || i == start && !first {
+				break
+			}
+			i += n
+			continue
+		}
+		if k&nameChar == 0 || i == start && k&nameStart == 0 {
+			break
+		}
+		i++
+	}
+	if i == start {
+		return 0, sc.malformed(i, "name expected")
+	}
+	return i, nil
+}
