@@ -21,37 +21,45 @@ func (sc *scanner) startTag() error {
 	if err != nil {
 		return err
 	}
-	elem := Element{
-		Name: Name{Prefix: prefix, Local: local}, Parent: -1, Next: -1, First: -1, Start: int32(start),
-		AttrFirst: int32(len(sc.doc.Attrs)), declFirst: int32(len(sc.doc.decls)),
-	}
-	around := int32(len(sc.scope))
+	index, around := sc.enter(start, prefix, local)
 	if end, err = sc.attributes(end, int(around)); err != nil {
 		return err
 	}
+	e := &sc.doc.Elements[index]
 	if sc.s[end] == '/' {
 		if end++; end == len(sc.s) || sc.s[end] != '>' {
 			return sc.malformed(end-1, "'/' without '>' in tag")
 		}
-		elem.SelfClosing = true
+		e.SelfClosing = true
 	}
 	sc.pos = end + 1
-	elem.StartEnd = int32(sc.pos)
-	elem.AttrCount = int32(len(sc.doc.Attrs)) - elem.AttrFirst
-	elem.declCount = int32(len(sc.doc.decls)) - elem.declFirst
-	if err := sc.resolve(&elem); err != nil {
+	e.StartEnd = int32(sc.pos)
+	e.AttrCount = int32(len(sc.doc.Attrs)) - e.AttrFirst
+	e.declCount = int32(len(sc.doc.decls)) - e.declFirst
+	if err := sc.resolve(e); err != nil {
 		return err
 	}
-	sc.enter(elem, around)
+	if e.SelfClosing {
+		e.EndStart, e.End = e.StartEnd, e.StartEnd
+		sc.scope = sc.scope[:around]
+	} else {
+		sc.open = append(sc.open, openElement{elem: index, last: -1, scope: around})
+	}
 	return nil
 }
 
-// enter links the element into the tree and opens it unless it is empty.
-func (sc *scanner) enter(elem Element, around int32) {
-	index := int32(len(sc.doc.Elements))
+// enter adds an element and links it into the tree. It returns its index and
+// the length of the namespace scope around it.
+func (sc *scanner) enter(start int, prefix, local string) (index, around int32) {
+	index = int32(len(sc.doc.Elements))
+	sc.doc.Elements = append(sc.doc.Elements, Element{})
+	e := &sc.doc.Elements[index]
+	e.Prefix, e.Local = prefix, local
+	e.Parent, e.Next, e.First, e.Start = -1, -1, -1, int32(start)
+	e.AttrFirst, e.declFirst = int32(len(sc.doc.Attrs)), int32(len(sc.doc.decls))
 	if n := len(sc.open); n > 0 {
 		parent := &sc.open[n-1]
-		elem.Parent = parent.elem
+		e.Parent = parent.elem
 		if parent.last < 0 {
 			sc.doc.Elements[parent.elem].First = index
 		} else {
@@ -59,13 +67,7 @@ func (sc *scanner) enter(elem Element, around int32) {
 		}
 		parent.last = index
 	}
-	if elem.SelfClosing {
-		elem.EndStart, elem.End = elem.StartEnd, elem.StartEnd
-		sc.scope = sc.scope[:around]
-	} else {
-		sc.open = append(sc.open, openElement{elem: index, last: -1, scope: around})
-	}
-	sc.doc.Elements = append(sc.doc.Elements, elem)
+	return index, int32(len(sc.scope))
 }
 
 // attributes reads attributes from i up to '>' or '/', which it returns the
