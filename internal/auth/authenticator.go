@@ -1,0 +1,223 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+
+	"rollcall/internal/store"
+)
+
+// Order says which algorithm a challenge offers first.
+type Order int
+
+const (
+	// MD5First is for HTTP: known XCAP clients look at the first challenge only
+	// and fail on anything but MD5.
+	MD5First Order = iota
+	// SHA256First is for SIP (RFC 8760 §2.3: the most preferred first).
+	SHA256First
+)
+
+// maxLines bounds the Authorization lines looked at in one request.
+const maxLines = 8
+
+// maxUsername bounds what is looked up and remembered.
+const maxUsername = 128
+
+// Request is what of a SIP or HTTP request matters for authentication.
+type Request struct {
+	Method        string
+	URI           string   // Request-URI, or request target as received
+	Authorization []string // values of all Authorization lines, not joined
+	Realm         string   // the domain addressed
+	Order         Order
+	MatchURI      bool // HTTP, RFC 7616 §3.4.6: the uri parameter must be URI
+}
+
+// Result says who sent a request, or what to answer.
+type Result struct {
+	AOR        string // of the user, when OK
+	OK         bool
+	Stale      bool     // the password was right, the nonce is not good any more
+	Status     int      // 0 when OK, else 400, 401 or 503
+	Reason     string   // for the log
+	Challenges []string // WWW-Authenticate values, when Status is 401
+	// Attempt is the AOR whose password was wrong, or that does not exist, when
+	// credentials for the realm were given: what to tell Throttle.Failed.
+	Attempt string
+}
+
+// Authenticator checks digest credentials. It is safe for concurrent use.
+type Authenticator struct {
+	users  *Users
+	nonces *signer
+	counts *counts
+	room   *scratch
+	decoy  store.User // stands in for users who do not exist
+}
+
+// New returns an authenticator whose nonces are signed with secret, which is to
+// be the same on every node and over restarts.
+func New(secret []byte, users *Users) *Authenticator {
+	text := string(secret)
+	return &Authenticator{
+		users:  users,
+		nonces: newSigner(secret),
+		counts: newCounts(),
+		room:   newScratch(),
+		decoy: store.User{
+			HA1MD5:    HA1(MD5, "decoy", "", text),
+			HA1SHA256: HA1(SHA256, "decoy", "", text),
+		},
+	}
+}
+
+// Check authenticates a request. Unknown users and wrong passwords look the same
+// from outside.
+func (a *Authenticator) Check(ctx context.Context, r Request) Result {
+	c, status, reason := pick(r)
+	if status != 0 {
+		return a.refuse(r, Result{Status: status, Reason: reason})
+	}
+	alg, count, status, reason := c.examine(r)
+	if status != 0 {
+		return a.refuse(r, Result{Status: status, Reason: reason})
+	}
+	if len(c.username) > maxUsername {
+		return a.refuse(r, Result{Status: 401, Reason: "user name too long"})
+	}
+	aor := accountOf(c.username, r.Realm)
+	user, err := a.users.Get(ctx, aor)
+	known := err == nil
+	if !known {
+		if !errors.Is(err, store.ErrNotFound) {
+			return Result{Status: 503, Reason: err.Error()}
+		}
+		user = a.decoy
+	}
+	now := time.Now()
+	id, fresh, ours := a.nonces.verify(r.Realm, c.nonce, now)
+	if !a.right(&c, alg, user, r.Method) || !known {
+		return a.refuse(r, Result{Status: 401, Reason: "wrong user name or password", Attempt: aor})
+	}
+	if !ours || !fresh {
+		return a.refuse(r, Result{Status: 401, Reason: "nonce expired", Stale: true})
+	}
+	if !a.counts.use(id, count, now) {
+		return a.refuse(r, Result{Status: 401, Reason: "nonce count used before", Stale: true})
+	}
+	return Result{AOR: aor, OK: true}
+}
+
+// pick parses the Authorization lines and returns the credentials for our realm:
+// several may be present, one per realm (RFC 3261 §22.1). Schemes we do not know
+// are as good as none (RFC 4475 §3.3.7).
+func pick(r Request) (c credentials, status int, reason string) {
+	status, reason = 401, "no credentials"
+	for _, line := range r.Authorization[:min(len(r.Authorization), maxLines)] {
+		switch got, err := parseCredentials(line); {
+		case errors.Is(err, errNotDigest):
+		case err != nil:
+			status, reason = 400, err.Error()
+		case got.realm != r.Realm:
+			if status == 401 {
+				reason = "credentials for another realm"
+			}
+		case !supported(got.algorithm):
+			if status == 401 {
+				reason = "algorithm not offered"
+			}
+		default:
+			return got, 0, ""
+		}
+	}
+	return c, status, reason
+}
+
+func supported(algorithm string) bool {
+	return algorithm == "" || strings.EqualFold(algorithm, string(MD5)) || strings.EqualFold(algorithm, string(SHA256))
+}
+
+// examine checks all of the credentials that does not depend on the account.
+func (c *credentials) examine(r Request) (alg Algorithm, count uint32, status int, reason string) {
+	alg = MD5 // RFC 7616 §3.4: the default
+	if strings.EqualFold(c.algorithm, string(SHA256)) {
+		alg = SHA256
+	}
+	if strings.EqualFold(c.userhash, "true") {
+		return alg, 0, 401, "userhash was not offered"
+	}
+	if c.qop == "" {
+		// The form of RFC 2069 has no nonce count: it would allow replays.
+		return alg, 0, 401, "no qop"
+	}
+	if !strings.EqualFold(c.qop, "auth") {
+		return alg, 0, 401, "qop was not offered"
+	}
+	count, ok := parseCount(c.nc)
+	if !ok || count == 0 || c.cnonce == "" {
+		return alg, 0, 400, "malformed nc or cnonce"
+	}
+	if r.MatchURI && !sameTarget(c.uri, r.URI) {
+		return alg, 0, 400, "uri is not that of the request"
+	}
+	return alg, count, 0, ""
+}
+
+// sameTarget compares the uri parameter with the request target; the parameter
+// may be the absolute form of it.
+func sameTarget(uri, target string) bool {
+	if uri == target {
+		return true
+	}
+	_, rest, ok := strings.Cut(uri, "://")
+	if !ok {
+		return false
+	}
+	slash := strings.IndexByte(rest, '/')
+	return slash > 0 && rest[slash:] == target
+}
+
+// right reports whether the response is the one that user would send.
+func (a *Authenticator) right(c *credentials, alg Algorithm, user store.User, method string) bool {
+	var buf [128]byte
+	want := c.expect(buf[:0], a.room, alg, user, method)
+	return subtle.ConstantTimeCompare(want, []byte(c.response)) == 1
+}
+
+func (a *Authenticator) refuse(r Request, res Result) Result {
+	if res.Status == 401 {
+		res.Challenges = a.Challenges(r.Realm, r.Order, res.Stale)
+	}
+	return res
+}
+
+// Challenges returns WWW-Authenticate values with a fresh nonce.
+func (a *Authenticator) Challenges(realm string, order Order, stale bool) []string {
+	nonce := a.nonces.nonce(realm, time.Now())
+	md5, sha256 := challenge(realm, nonce, MD5, stale), challenge(realm, nonce, SHA256, stale)
+	if order == SHA256First {
+		return []string{sha256, md5}
+	}
+	return []string{md5, sha256}
+}
+
+// challenge renders one challenge; what is quoted is laid down in RFC 7616 §3.3.
+func challenge(realm, nonce string, alg Algorithm, stale bool) string {
+	var b strings.Builder
+	b.Grow(96 + len(realm) + len(nonce))
+	b.WriteString(`Digest realm="`)
+	b.WriteString(realm)
+	b.WriteString(`", nonce="`)
+	b.WriteString(nonce)
+	b.WriteString(`", algorithm=`)
+	b.WriteString(string(alg))
+	b.WriteString(`, qop="auth"`)
+	if stale {
+		b.WriteString(", stale=true")
+	}
+	return b.String()
+}

@@ -1,0 +1,54 @@
+package auth
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+
+	"rollcall/internal/store"
+)
+
+// scratch lends room for the text that is hashed.
+type scratch struct{ pool sync.Pool }
+
+func newScratch() *scratch {
+	return &scratch{sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}}
+}
+
+// expect appends the right response in hex (RFC 7616 §3.4.1): H(HA1:nonce:nc:
+// cnonce:qop:H(method:uri)), everything as the client wrote it.
+func (c *credentials) expect(dst []byte, room *scratch, alg Algorithm, user store.User, method string) []byte {
+	p := room.pool.Get().(*[]byte)
+	b := (*p)[:0]
+	b = append(b, method...)
+	b = append(b, ':')
+	b = append(b, c.uri...)
+	var buf [2 * sha256.Size]byte
+	ha2 := appendHash(buf[:0], alg, b)
+	b = b[:0]
+	if alg == SHA256 {
+		b = append(b, user.HA1SHA256...)
+	} else {
+		b = append(b, user.HA1MD5...)
+	}
+	for _, part := range [...]string{c.nonce, c.nc, c.cnonce, c.qop} {
+		b = append(b, ':')
+		b = append(b, part...)
+	}
+	b = append(b, ':')
+	b = append(b, ha2...)
+	dst = appendHash(dst, alg, b)
+	*p = b
+	room.pool.Put(p)
+	return dst
+}
+
+func appendHash(dst []byte, alg Algorithm, text []byte) []byte {
+	if alg == SHA256 {
+		sum := sha256.Sum256(text)
+		return hex.AppendEncode(dst, sum[:])
+	}
+	sum := md5.Sum(text)
+	return hex.AppendEncode(dst, sum[:])
+}

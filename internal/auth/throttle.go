@@ -1,0 +1,154 @@
+package auth
+
+import (
+	"hash/maphash"
+	"math"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Allowances of wrong passwords. A source may be a whole office behind one
+// address, an account is one person.
+const (
+	sourceBurst   = 50
+	sourceRefill  = time.Second // one more attempt
+	accountBurst  = 10
+	accountRefill = 6 * time.Second
+
+	throttleShards = 16
+	throttleSize   = 4096           // entries per shard and generation
+	knownFor       = 24 * time.Hour // a source that gave the right password
+)
+
+// Throttle counts wrong passwords per source address and per account, in bounded
+// tables, and says when to stop listening. The limit per account does not hold
+// for sources from which the right password came lately, so that guessing at an
+// account does not shut out its owner. It is safe for concurrent use.
+type Throttle struct {
+	seed   maphash.Seed
+	shards [throttleShards]throttleShard
+}
+
+type throttleShard struct {
+	mu       sync.Mutex
+	sources  recent[netip.Addr, bucket]
+	accounts recent[string, bucket]
+	known    recent[knownKey, struct{}]
+}
+
+type knownKey struct {
+	source netip.Addr
+	aor    string
+}
+
+// bucket counts failures, leaking one per refill interval.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+// NewThrottle returns an empty throttle.
+func NewThrottle() *Throttle {
+	t := &Throttle{seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.sources = newRecent[netip.Addr, bucket](throttleSize, sourceBurst*sourceRefill)
+		s.accounts = newRecent[string, bucket](throttleSize, accountBurst*accountRefill)
+		s.known = newRecent[knownKey, struct{}](throttleSize, knownFor)
+	}
+	return t
+}
+
+// Allow reports whether a request with credentials from source, for the account
+// aor (may be empty), is to be looked at, and if not, when to come back.
+func (t *Throttle) Allow(source netip.Addr, aor string) (ok bool, retryAfter time.Duration) {
+	now := time.Now()
+	source = network(source)
+	s := t.ofSource(source)
+	s.mu.Lock()
+	b, _ := s.sources.get(source, now)
+	s.mu.Unlock()
+	wait := b.wait(now, sourceBurst, sourceRefill)
+	if aor != "" && !t.isKnown(source, aor, now) {
+		s = t.ofAccount(aor)
+		s.mu.Lock()
+		b, _ = s.accounts.get(aor, now)
+		s.mu.Unlock()
+		wait = max(wait, b.wait(now, accountBurst, accountRefill))
+	}
+	return wait == 0, wait
+}
+
+// Failed counts a wrong password.
+func (t *Throttle) Failed(source netip.Addr, aor string) {
+	now := time.Now()
+	source = network(source)
+	s := t.ofSource(source)
+	s.mu.Lock()
+	b, _ := s.sources.get(source, now)
+	s.sources.put(source, b.add(now, sourceRefill), now)
+	s.mu.Unlock()
+	if aor == "" || t.isKnown(source, aor, now) {
+		return
+	}
+	s = t.ofAccount(aor)
+	s.mu.Lock()
+	b, _ = s.accounts.get(aor, now)
+	s.accounts.put(aor, b.add(now, accountRefill), now)
+	s.mu.Unlock()
+}
+
+// Succeeded notes that the right password for aor came from source.
+func (t *Throttle) Succeeded(source netip.Addr, aor string) {
+	now := time.Now()
+	source = network(source)
+	s := t.ofAccount(aor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known.put(knownKey{source, aor}, struct{}{}, now)
+}
+
+func (t *Throttle) isKnown(source netip.Addr, aor string, now time.Time) bool {
+	s := t.ofAccount(aor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.known.get(knownKey{source, aor}, now)
+	return ok
+}
+
+func (t *Throttle) ofSource(source netip.Addr) *throttleShard {
+	return &t.shards[maphash.Comparable(t.seed, source)%throttleShards]
+}
+
+func (t *Throttle) ofAccount(aor string) *throttleShard {
+	return &t.shards[maphash.String(t.seed, aor)%throttleShards]
+}
+
+// network returns what one peer can be taken to own: an IPv4 address, or a /64.
+func network(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+func (b bucket) add(now time.Time, refill time.Duration) bucket {
+	return bucket{level: b.now(now, refill) + 1, at: now}
+}
+
+func (b bucket) now(now time.Time, refill time.Duration) float64 {
+	return max(0, b.level-float64(now.Sub(b.at))/float64(refill))
+}
+
+// wait returns how long until the level is below burst, in whole seconds.
+func (b bucket) wait(now time.Time, burst float64, refill time.Duration) time.Duration {
+	over := b.now(now, refill) - (burst - 1)
+	if over <= 0 {
+		return 0
+	}
+	return time.Duration(math.Ceil(over*refill.Seconds())) * time.Second
+}
