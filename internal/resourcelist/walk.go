@@ -1,0 +1,232 @@
+package resourcelist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"rollcall/internal/sipuri"
+	"rollcall/internal/store"
+	"rollcall/internal/xcapuri"
+	"rollcall/internal/xmlscan"
+)
+
+// walk is one traversal. The flat list is a set (RFC 4826 §4.5), so a list that
+// was read once adds nothing the second time: each is entered at most once, and
+// entering one that is still open is a cycle.
+type walk struct {
+	*Session
+	entries []Entry
+	member  map[string]int // URI to index in entries
+	lists   map[place]progress
+	deps    []store.DocumentKey
+	known   map[store.DocumentKey]bool
+	full    bool
+}
+
+type place struct {
+	doc  *xmlscan.Doc
+	elem int
+}
+
+type progress uint8
+
+const (
+	open progress = iota + 1
+	done
+)
+
+func (s *Session) walk() *walk {
+	return &walk{
+		Session: s,
+		member:  make(map[string]int),
+		lists:   make(map[place]progress),
+		known:   make(map[store.DocumentKey]bool),
+	}
+}
+
+func (w *walk) list() List { return List{Entries: w.entries, Deps: w.deps} }
+
+// descend reads the list at elem. Only errors of the store end it.
+func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {
+	at := place{doc, elem}
+	w.lists[at] = open
+	defer func() { w.lists[at] = done }()
+	for child := range doc.Children(elem) {
+		if w.full {
+			return nil
+		}
+		if doc.Elements[child].Name.Space != Namespace {
+			continue
+		}
+		if err := w.child(ctx, doc, child, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) child(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {
+	switch doc.Elements[elem].Name.Local {
+	case "entry":
+		w.entry(doc, elem, "")
+	case "list":
+		name, _ := doc.Attr(elem, "", "name")
+		return w.enter(ctx, "list "+name, doc, elem, depth+1)
+	case "entry-ref":
+		ref, _ := doc.Attr(elem, "", "ref")
+		return w.entryRef(ctx, ref, displayName(doc, elem))
+	case "external":
+		anchor, _ := doc.Attr(elem, "", "anchor")
+		return w.external(ctx, anchor, depth)
+	}
+	return nil
+}
+
+// enter descends unless the guards against cycles and depth say no.
+func (w *walk) enter(ctx context.Context, ref string, doc *xmlscan.Doc, elem, depth int) error {
+	switch w.lists[place{doc, elem}] {
+	case open:
+		w.problem(ref, &unresolved{why: "refers back to a list that contains it"})
+		return nil
+	case done:
+		return nil
+	}
+	if depth > w.maxDepth {
+		w.problem(ref, &unresolved{why: fmt.Sprintf("nests deeper than %d lists", w.maxDepth)})
+		return nil
+	}
+	return w.descend(ctx, doc, elem, depth)
+}
+
+func (w *walk) external(ctx context.Context, anchor string, depth int) error {
+	doc, elem, err := w.follow(ctx, anchor)
+	if err == nil && !doc.Is(elem, Namespace, "list") {
+		err = &unresolved{why: "does not name a list"}
+	}
+	if err != nil {
+		return w.failed(anchor, err)
+	}
+	return w.enter(ctx, anchor, doc, elem, depth+1)
+}
+
+func (w *walk) entryRef(ctx context.Context, ref, display string) error {
+	doc, elem, err := w.follow(ctx, ref)
+	if err == nil && !doc.Is(elem, Namespace, "entry") {
+		err = &unresolved{why: "does not name an entry"}
+	}
+	if err != nil {
+		return w.failed(ref, err)
+	}
+	w.entry(doc, elem, display)
+	return nil
+}
+
+// follow finds the element that ref names.
+func (w *walk) follow(ctx context.Context, ref string) (*xmlscan.Doc, int, error) {
+	if w.references >= maxReferences {
+		return nil, 0, &unresolved{why: fmt.Sprintf("more than %d references", maxReferences)}
+	}
+	w.references++
+	key, node, err := w.locate(ref)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !w.known[key] {
+		w.known[key] = true
+		w.deps = append(w.deps, key)
+	}
+	doc, err := w.load(ctx, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	match, err := node.Eval(doc)
+	switch {
+	case errors.Is(err, xcapuri.ErrNoMatch):
+		return nil, 0, &unresolved{"element does not exist", true}
+	case err != nil:
+		return nil, 0, &unresolved{why: err.Error()}
+	case match.Attr >= 0 || match.Namespace:
+		return nil, 0, &unresolved{why: "does not name an element"}
+	}
+	return doc, match.Elem, nil
+}
+
+// failed notes a reference that leads nowhere and passes on errors of the store.
+func (w *walk) failed(ref string, err error) error {
+	if !errors.Is(err, ErrUnresolved) {
+		return err
+	}
+	w.problem(ref, err)
+	return nil
+}
+
+func (w *walk) problem(ref string, err error) {
+	w.add(Entry{
+		URI:       strings.Clone(ref),
+		Problem:   err.Error(),
+		Reference: true,
+		Absent:    errors.Is(err, ErrAbsent),
+	})
+}
+
+func (w *walk) entry(doc *xmlscan.Doc, elem int, display string) {
+	uri, _ := doc.Attr(elem, "", "uri")
+	if display == "" {
+		display = displayName(doc, elem)
+	}
+	aor, why := subscribable(uri)
+	if why != "" {
+		w.add(Entry{URI: strings.Clone(uri), DisplayName: display, Problem: why})
+		return
+	}
+	w.add(Entry{URI: aor, DisplayName: display})
+}
+
+// add appends e unless its URI is in the list already.
+func (w *walk) add(e Entry) {
+	if i, ok := w.member[e.URI]; ok {
+		if w.entries[i].DisplayName == "" {
+			w.entries[i].DisplayName = e.DisplayName
+		}
+		return
+	}
+	if len(w.entries) >= w.maxEntries {
+		w.full = true
+		w.entries = append(w.entries, Entry{
+			URI:       e.URI,
+			Problem:   fmt.Sprintf("the list has more than %d members", w.maxEntries),
+			Reference: true,
+		})
+		return
+	}
+	w.member[e.URI] = len(w.entries)
+	w.entries = append(w.entries, e)
+}
+
+// subscribable returns the canonical address-of-record behind an entry, or why
+// nobody can subscribe to it: only sip, sips and pres can be.
+func subscribable(uri string) (aor, why string) {
+	aor, err := sipuri.AOR(uri)
+	if err != nil {
+		return "", "is no address: " + err.Error()
+	}
+	if !strings.HasPrefix(aor, "sip:") {
+		scheme, _, _ := strings.Cut(aor, ":")
+		return "", "has scheme " + scheme + ", which cannot be subscribed to"
+	}
+	if user, _ := sipuri.Split(aor); user == "" {
+		return "", "names a host, nobody at it"
+	}
+	return strings.Clone(aor), ""
+}
+
+func displayName(doc *xmlscan.Doc, elem int) string {
+	for child := range doc.Children(elem) {
+		if doc.Is(child, Namespace, "display-name") {
+			return strings.Join(strings.Fields(doc.Text(child)), " ")
+		}
+	}
+	return ""
+}
