@@ -1,0 +1,168 @@
+package pidf
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall/internal/xmlscan"
+)
+
+// checkComposed fails unless c is a valid document with unique ids whose
+// components are where it says.
+func checkComposed(t interface{ Fatalf(string, ...any) }, c *Composed) {
+	d, err := Parse(c.Body, xmlscan.DefaultLimits())
+	if err != nil {
+		t.Fatalf("%v\n%s", err, c.Body)
+	}
+	seen := make(map[string]bool)
+	for i := range d.Doc.Elements {
+		for _, a := range d.Doc.Attributes(i) {
+			if a.Local != "id" || !(a.Space == xmlscan.XMLNamespace || a.Space == "" && ofPresence(d.Doc.Elements[i].Space)) {
+				continue
+			}
+			id := d.Doc.AttrValue(&a)
+			if seen[id] || ncname(id) != id || id == "" {
+				t.Fatalf("id %q twice or no name\n%s", id, c.Body)
+			}
+			seen[id] = true
+		}
+	}
+	last := Tuple
+	for i := range c.Doc.Children(0) {
+		k, comp := find(c, i)
+		if comp == nil || k < last {
+			t.Fatalf("component %d is not indexed or out of order\n%s", i, c.Body)
+		}
+		last = k
+		if id, _ := c.Doc.Attr(i, "", "id"); k != Note && k != Other && id != comp.ID {
+			t.Fatalf("id %q indexed as %q", id, comp.ID)
+		}
+	}
+}
+
+func find(c *Composed, elem int) (Kind, *Component) {
+	for _, list := range [...][]Component{c.Tuples, c.Notes, c.Persons, c.Devices, c.Others} {
+		for i := range list {
+			if list[i].Elem == elem {
+				return list[i].Kind, &list[i]
+			}
+		}
+	}
+	return 0, nil
+}
+
+func seeds() []string {
+	return []string{
+		blink,
+		strings.ReplaceAll(blink, "d1", "d2"),
+		presence(`<tuple id="1"/><dm:person><rpid:mood id="1" until="2020-01-01T00:00:00Z"/></dm:person>`),
+		presence(`<tuple id="a" xml:id="a"><status><basic> open<rpid:x until="2020-01-01T00:00:00Z"/></basic></status></tuple>`),
+		presence(`<rpid:mood until="2020-01-01T00:00:00Z"/><dm:timestamp/><note>x</note><note>x</note>`),
+		`<presence xmlns="urn:ietf:params:xml:ns:cpim-pidf:" entity="a@b"><tuple id="a"/></presence>`,
+		`<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="a@b"><p:tuple id="a"><x/></p:tuple></p:presence>`,
+		`<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" xmlns="urn:x" xmlns:q="` + DataModel + `" entity="a@b"><q:person><x/><q:note/><y/></q:person><z/></p:presence>`,
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range seeds() {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := Parse(body, xmlscan.DefaultLimits())
+		if err == nil {
+			checkComposed(t, compose(Input{Lineage: "1", Doc: d, Published: now}))
+		}
+	})
+}
+
+func FuzzCompose(f *testing.F) {
+	for i, s := range seeds() {
+		f.Add([]byte(s), []byte(seeds()[(i+1)%len(seeds())]), "sip:alice@example.com")
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte, aor string) {
+		var c Composition
+		for i, body := range [][]byte{a, b} {
+			if d, err := Parse(body, xmlscan.DefaultLimits()); err == nil {
+				c.Soft = append(c.Soft, Input{Lineage: fmt.Sprint(i), Doc: d, Published: now})
+			}
+		}
+		c.AOR, c.Now = aor, now
+		c.Registrations = []Registration{{ID: aor, Instance: aor, Contact: aor}}
+		if strings.TrimSpace(printable(aor)) == "" {
+			return // not an address-of-record at all
+		}
+		checkComposed(t, Compose(c))
+	})
+}
+
+// Equal inputs give equal bytes, whatever order they come in.
+func TestComposeIsDeterministic(t *testing.T) {
+	component := rapid.SampledFrom([]string{
+		`<tuple id="a"><status><basic>open</basic></status></tuple>`,
+		`<tuple id="a"><status><basic>closed</basic></status><dm:deviceID>urn:1</dm:deviceID><contact>sip:a@b</contact></tuple>`,
+		`<tuple><timestamp>2026-05-04T11:00:00Z</timestamp><status/></tuple>`,
+		`<dm:person id="a"><rpid:mood id="m"/></dm:person>`,
+		`<dm:person id="b"><rpid:activities id="m" until="2026-05-04T13:00:00Z"/><dm:note>x</dm:note></dm:person>`,
+		`<dm:device id="a"><dm:deviceID>urn:1</dm:deviceID></dm:device>`,
+		`<note>n</note>`,
+		`<x:foreign xmlns:x="urn:x"/>`,
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		var in []Input
+		for i := range rapid.IntRange(0, 5).Draw(t, "publications") {
+			body := presence(strings.Join(rapid.SliceOfN(component, 0, 5).Draw(t, "components"), ""))
+			d, err := Parse([]byte(body), xmlscan.DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := now.Add(-time.Duration(rapid.IntRange(0, 2).Draw(t, "age")) * time.Minute)
+			in = append(in, Input{Lineage: fmt.Sprint(i), Doc: d, Published: at})
+		}
+		a := compose(in...)
+		checkComposed(t, a)
+		b := compose(rapid.Permutation(in).Draw(t, "order")...)
+		if !bytes.Equal(a.Body, b.Body) {
+			t.Fatalf("%s\n%s", a.Body, b.Body)
+		}
+		if len(a.Persons) > 1 {
+			t.Fatalf("%d persons", len(a.Persons))
+		}
+	})
+}
+
+// blink is a document of the size and shape that desktop clients publish.
+const blink = `<?xml version='1.0' encoding='UTF-8'?>
+<presence xmlns:c="urn:ietf:params:xml:ns:pidf:cipid" xmlns:caps="urn:ietf:params:xml:ns:pidf:caps" xmlns="urn:ietf:params:xml:ns:pidf" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" xmlns:agp-pidf="urn:ag-projects:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" entity="sip%3Aalice%40example.com"><tuple id="SID-d1"><status><basic>open</basic><agp-pidf:extended>available</agp-pidf:extended></status><agp-pidf:device-info id="d1"><agp-pidf:description>laptop</agp-pidf:description><agp-pidf:user-agent>Desktop 1.0</agp-pidf:user-agent><agp-pidf:time-offset>60</agp-pidf:time-offset></agp-pidf:device-info><rpid:user-input idle-threshold="600">active</rpid:user-input><dm:deviceID>urn:uuid:d1</dm:deviceID><caps:servcaps><caps:audio>true</caps:audio><caps:message>true</caps:message><caps:video>false</caps:video><caps:text>true</caps:text></caps:servcaps><c:display-name>Alice</c:display-name><c:icon>http://xcap.example.com/icon</c:icon><contact>sip%3Aalice%40example.com</contact><note>here</note><timestamp>2026-05-04T11:00:00Z</timestamp></tuple><dm:person id="PID-9f"><rpid:activities><rpid:other>available</rpid:other></rpid:activities><dm:timestamp>2026-05-04T11:00:00Z</dm:timestamp></dm:person><dm:device id="DID-d1"><dm:deviceID>urn:uuid:d1</dm:deviceID><dm:note>laptop</dm:note><dm:timestamp>2026-05-04T11:00:00Z</dm:timestamp></dm:device></presence>`
+
+func BenchmarkParse(b *testing.B) {
+	body := []byte(blink)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(body, xmlscan.DefaultLimits()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCompose(b *testing.B) {
+	for _, n := range []int{1, 3} {
+		b.Run(fmt.Sprintf("publications=%d", n), func(b *testing.B) {
+			var in []Input
+			for i := range n {
+				d := mustParse(b, strings.ReplaceAll(blink, "d1", fmt.Sprintf("d%d", i)))
+				in = append(in, Input{Lineage: fmt.Sprint(i), Doc: d, Published: now})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				compose(in...)
+			}
+		})
+	}
+}
