@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	maxQueue     = 1 << 20          // bytes waiting for one connection
+	writeTimeout = 10 * time.Second // a peer that does not read is dropped
+	dialTimeout  = 5 * time.Second
+	messageTime  = 30 * time.Second // for a message to arrive completely
+)
+
+// tcpConn is one connection. Its reader handles messages inline and in order; a
+// writer runs only while something is queued, so an idle connection costs one
+// goroutine.
+type tcpConn struct {
+	e       *Endpoint
+	flow    *Flow
+	refText string
+	frames  framer // the reader's
+
+	mu      sync.Mutex
+	conn    net.Conn // nil while dialing
+	queue   []byte
+	writing bool
+	closed  bool
+	drained chan struct{} // closed when the queue is empty, for drain
+	hooks   map[uint64]func()
+	hookID  uint64
+}
+
+func (c *tcpConn) ref(*Flow) string { return c.refText }
+
+func (c *tcpConn) alive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed
+}
+
+func (c *tcpConn) send(b []byte, _ netip.AddrPort) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrFlowClosed
+	}
+	if len(c.queue) > 0 && len(c.queue)+len(b) > maxQueue {
+		return ErrFlowFull
+	}
+	c.queue = append(c.queue, b...)
+	c.startWriter()
+	return nil
+}
+
+// startWriter is called with the lock held.
+func (c *tcpConn) startWriter() {
+	if !c.writing && c.conn != nil && len(c.queue) > 0 {
+		c.writing = true
+		c.e.wg.Go(c.write)
+	}
+}
+
+// write empties the queue. What is queued together goes out together.
+func (c *tcpConn) write() {
+	var spare []byte
+	for {
+		c.mu.Lock()
+		if len(c.queue) == 0 || c.closed {
+			c.writing = false
+			if c.drained != nil {
+				close(c.drained)
+				c.drained = nil
+			}
+			c.mu.Unlock()
+			return
+		}
+		b := c.queue
+		c.queue = spare[:0]
+		conn := c.conn
+		c.mu.Unlock()
+		err := conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if err == nil {
+			_, err = conn.Write(b)
+		}
+		if err != nil {
+			c.close()
+		}
+		if spare = b; cap(b) > 64<<10 {
+			spare = nil
+		}
+	}
+}
+
+// drain waits until the queue is written or ctx ends, then closes.
+func (c *tcpConn) drain(ctx context.Context) {
+	c.mu.Lock()
+	var wait chan struct{}
+	if c.writing && !c.closed {
+		wait = make(chan struct{})
+		c.drained = wait
+	}
+	c.mu.Unlock()
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+		}
+	}
+	c.close()
+}
+
+func (c *tcpConn) onClose(fn func()) (cancel func()) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		fn()
+		return func() {}
+	}
+	defer c.mu.Unlock()
+	if c.hooks == nil {
+		c.hooks = make(map[uint64]func())
+	}
+	c.hookID++
+	id := c.hookID
+	c.hooks[id] = fn
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.hooks, id)
+	}
+}
+
+// close ends the connection and tells who asked to know. It runs its effects once.
+func (c *tcpConn) close() {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed = true
+	hooks, conn := c.hooks, c.conn
+	c.hooks, c.queue = nil, nil
+	c.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+	c.e.unregister(c)
+	for _, fn := range hooks {
+		fn()
+	}
+}
+
+func (c *tcpConn) dial() {
+	d := net.Dialer{Timeout: dialTimeout}
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, func() {})
+	defer stop()
+	defer cancel()
+	go func() {
+		select {
+		case <-c.e.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	conn, err := d.DialContext(ctx, "tcp", c.flow.remote.String())
+	if err != nil {
+		slog.Debug("connection not opened", "peer", c.flow.remote, "error", err)
+		c.close()
+		return
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		conn.Close()
+		return
+	}
+	c.conn = conn
+	c.startWriter()
+	c.mu.Unlock()
+	c.serve(conn)
+}
+
+// serve reads until the connection ends.
+func (c *tcpConn) serve(conn net.Conn) {
+	defer c.close()
+	buf := make([]byte, 4<<10)
+	var deadline time.Time
+	for {
+		// An incomplete message has its own, fixed deadline.
+		if !c.frames.partial() {
+			deadline = time.Now().Add(c.e.cfg.IdleTimeout)
+		} else if limit := time.Now().Add(messageTime); deadline.After(limit) {
+			deadline = limit
+		}
+		if conn.SetReadDeadline(deadline) != nil {
+			return
+		}
+		n, err := conn.Read(buf)
+		if n > 0 {
+			c.frames.feed(buf[:n])
+			if !c.drainFrames() {
+				return
+			}
+			c.frames.idle()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// drainFrames handles the messages that are complete. It returns false when the
+// connection must be closed.
+func (c *tcpConn) drainFrames() bool {
+	for {
+		f, ok, err := c.frames.next()
+		switch {
+		case err != nil:
+			c.e.malformed(c.flow, err)
+			return false
+		case !ok:
+			return true
+		case f.ping:
+			// RFC 5626 §4.4.1: answered at once. A full queue means the peer does not read.
+			if err := c.flow.Send([]byte("\r\n")); errors.Is(err, ErrFlowClosed) {
+				return false
+			}
+		case f.fatal:
+			c.refuse(f.message)
+			return false
+		default:
+			c.e.receive(f.message, c.flow)
+		}
+	}
+}
+
+// refuse answers a message that cannot be framed and lets the answer out before
+// the connection closes.
+func (c *tcpConn) refuse(message []byte) {
+	c.e.receive(message, c.flow)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c.drain(ctx)
+}
