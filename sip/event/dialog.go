@@ -1,0 +1,191 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unique"
+
+	"rollcall/internal/shard"
+	"rollcall/internal/sipuri"
+	"rollcall/sip/wire"
+)
+
+// dialog is what RFC 3261 §12.1.1 has a UAS remember. The strings up to the
+// remote tag are parts of head, so that they are in memory once.
+type dialog struct {
+	head       string // header lines of every NOTIFY: From, To, Call-ID, Event, Route
+	localURI   string // To of the SUBSCRIBE
+	remoteURI  string // From of the SUBSCRIBE
+	remoteTag  string
+	callID     string
+	target     string // Contact of the newest SUBSCRIBE
+	routes     []string
+	strict     bool // the first hop is a strict router
+	contact    unique.Handle[string]
+	remoteCSeq uint32
+	firstCSeq  uint32 // of the SUBSCRIBE that made the dialog
+}
+
+// setHead renders the lines that stay the same over the life of the dialog.
+func (d *dialog) setHead(tag, event, eventID, localURI, remoteURI, remoteTag, callID string) {
+	var b strings.Builder
+	part := func(prefix, s string) func() string {
+		b.WriteString(prefix)
+		from := b.Len()
+		b.WriteString(s)
+		to := b.Len()
+		return func() string { return b.String()[from:to] }
+	}
+	local := part("From: <", localURI)
+	part(">;tag=", tag)
+	remote := part("\r\nTo: <", remoteURI)
+	b.WriteByte('>')
+	rtag := func() string { return "" } // RFC 3261 §12.1.1: no From tag is a null tag
+	if remoteTag != "" {
+		rtag = part(";tag=", remoteTag)
+	}
+	call := part("\r\nCall-ID: ", callID)
+	part("\r\nEvent: ", event)
+	if eventID != "" {
+		part(";id=", eventID)
+	}
+	b.WriteString("\r\n")
+	if len(d.routes) > 0 {
+		d.strict = !loose(d.routes[0])
+		if !d.strict {
+			part("Route: ", strings.Join(d.routes, ", "))
+			b.WriteString("\r\n")
+		}
+	}
+	d.head = b.String()
+	d.localURI, d.remoteURI, d.remoteTag, d.callID = local(), remote(), rtag(), call()
+}
+
+// address returns the Request-URI, and the Route line that head lacks because
+// the first hop is a strict router (RFC 3261 §12.2.1.1).
+func (d *dialog) address() (requestURI, route string) {
+	if !d.strict {
+		return d.target, ""
+	}
+	rest := append(append([]string(nil), d.routes[1:]...), "<"+d.target+">")
+	return addrSpec(d.routes[0]), "Route: " + strings.Join(rest, ", ") + "\r\n"
+}
+
+// firstHop is the URI that RFC 3261 §8.1.2 has a request sent to.
+func (d *dialog) firstHop() string {
+	if len(d.routes) > 0 {
+		return addrSpec(d.routes[0])
+	}
+	return d.target
+}
+
+// loose reports whether a route names a loose router.
+func loose(route string) bool {
+	u, err := sipuri.Parse(addrSpec(route))
+	if err != nil {
+		return true
+	}
+	_, lr := u.Param("lr")
+	return lr
+}
+
+// addrSpec returns the URI of a name-addr.
+func addrSpec(nameAddr string) string {
+	open := strings.LastIndexByte(nameAddr, '<')
+	if open < 0 {
+		return strings.TrimSpace(nameAddr)
+	}
+	uri, _, _ := strings.Cut(nameAddr[open+1:], ">")
+	return uri
+}
+
+// outbound chooses the flow for NOTIFY, nil when there is none. On a connection
+// it is the one the SUBSCRIBE came in on: a watcher behind a NAT has no other. On
+// UDP it is the first hop when that is an address of its own, else where the
+// SUBSCRIBE came from.
+func (n *Notifier) outbound(s *Subscription) *wire.Flow {
+	f := s.Flow
+	if f == nil || f.Reliable() {
+		return f
+	}
+	u, err := sipuri.Parse(s.dialog.firstHop())
+	if err != nil || u.Scheme != "sip" {
+		return f
+	}
+	if t, ok := u.Param("transport"); ok && !strings.EqualFold(t, "udp") {
+		return f
+	}
+	ip, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
+	if err != nil {
+		return f
+	}
+	source := f.Remote().Addr().Unmap()
+	if len(s.dialog.routes) == 0 && ip.Unmap() != source {
+		return f
+	}
+	port := uint16(u.Port)
+	if port == 0 {
+		port = 5060
+	}
+	if ip.Unmap() == source && port == f.Remote().Port() {
+		return f
+	}
+	if to, err := n.cfg.Sender.FlowTo(u, f); err == nil && to != nil {
+		return to
+	}
+	return f
+}
+
+// sameFlow reports whether a NOTIFY sent on a and one sent on b reach one place.
+func sameFlow(a, b *wire.Flow) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ID() == b.ID() && a.Transport() == b.Transport() && a.Remote() == b.Remote()
+}
+
+func flowRef(f *wire.Flow) string {
+	if f == nil {
+		return ""
+	}
+	return f.Ref()
+}
+
+// newTag makes a local tag. It begins with the shard, so that requests inside
+// the dialog find it without a table.
+func newTag(shardIndex int) string {
+	var b [9]byte
+	b[0] = byte(shardIndex)
+	rand.Read(b[1:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// TagShard returns the shard of the dialog with the given local tag; false when
+// no notifier can have made it.
+func TagShard(tag string) (int, bool) {
+	if len(tag) != 18 {
+		return 0, false
+	}
+	i, err := strconv.ParseUint(tag[:2], 16, 8)
+	if err != nil || i >= shard.Count {
+		return 0, false
+	}
+	return int(i), true
+}
+
+// remoteTarget returns the URI of the one Contact a SUBSCRIBE has (RFC 3261
+// §8.1.1.8).
+func remoteTarget(req *wire.Request) (string, *Refusal) {
+	if len(req.Contacts) != 1 || req.ContactStar {
+		return "", &Refusal{Status: 400, Reason: "One Contact Expected"}
+	}
+	raw := req.Contacts[0].URI
+	u, err := sipuri.Parse(raw)
+	if err != nil || (u.Scheme != "sip" && u.Scheme != "sips") || u.Host == "" {
+		return "", &Refusal{Status: 400, Reason: "Contact Is No SIP URI"}
+	}
+	return strings.Clone(raw), nil
+}

@@ -1,0 +1,210 @@
+package event
+
+import (
+	"log/slog"
+	"time"
+
+	"rollcall/sip/wire"
+)
+
+// noticed marks that the view of s may have changed.
+func (n *Notifier) noticed(s *Subscription) {
+	if !s.live() {
+		return
+	}
+	s.sending.news = true
+	if !s.sending.hold {
+		s.sending.retry = time.Time{} // news repairs what failed
+	}
+	n.pump(s)
+}
+
+// pump sends what s has to say, if anything, as soon as its dialog is free.
+func (n *Notifier) pump(s *Subscription) {
+	p := &s.sending
+	if !p.open || p.inFlight || n.stopping.Load() {
+		return
+	}
+	if s.out == nil || !s.out.Alive() {
+		// The flow is gone: never dial, wait for a refresh (RFC 5626 §7).
+		p.final = nil
+		return
+	}
+	switch {
+	case p.final != nil:
+		n.notifyFinal(s)
+	case p.over:
+	case p.owed:
+		n.notify(s)
+	case p.news:
+		if at := s.notBefore(); at.After(time.Now()) {
+			n.arm(s, at)
+			return
+		}
+		n.notify(s)
+	}
+}
+
+// notBefore returns the earliest time for a NOTIFY about news.
+func (s *Subscription) notBefore() time.Time {
+	at := s.sending.retry
+	if s.state == Pending {
+		return at // the end of waiting is not held back by pacing
+	}
+	if due := s.due(); due.After(at) {
+		return due
+	}
+	return at
+}
+
+// notify asks for the newest view and sends it, unless the watcher has it.
+func (n *Notifier) notify(s *Subscription) {
+	p := &s.sending
+	owed := p.owed
+	version := s.lease.version
+	p.news = false
+	v, ok := s.source.View(owed || p.full)
+	if !ok && !owed {
+		return
+	}
+	if !ok {
+		v = View{State: s.state, Tag: s.sent} // a SUBSCRIBE gets its NOTIFY whatever happens
+	}
+	if v.State == Terminated {
+		n.end(s, final{reason: v.Reason, retryAfter: v.RetryAfter, view: v})
+		return
+	}
+	if !owed && v.Tag != "" && v.Tag == s.sent && v.State == s.state {
+		s.lease.version = version
+		return
+	}
+	if err := n.ensureLease(s); err != nil {
+		slog.Warn("NOTIFY not sent", "id", s.ID, "resource", s.Resource, "error", err)
+		s.lease.version = version
+		n.cfg.Metrics.NotifiesFailed.WithLabelValues("store").Inc()
+		n.failed(s, 0)
+		return
+	}
+	p.owed, p.full = false, false
+	s.state, s.sent = v.State, v.Tag
+	n.saveLater(s)
+	if v.State == Pending {
+		v.Body = nil // RFC 5025 §3.2.1: no document before there is a decision
+	}
+	left := max(time.Until(s.Expires)+expirySlack, 0)
+	n.send(s, v.State.String()+";expires="+seconds(left), v)
+}
+
+// expirySlack keeps the time between an answer and its NOTIFY from showing as a
+// whole second.
+const expirySlack = 100 * time.Millisecond
+
+// notifyFinal sends the last NOTIFY of s. What becomes of it changes nothing.
+func (n *Notifier) notifyFinal(s *Subscription) {
+	f := s.sending.final
+	s.sending.final = nil
+	substate := "terminated"
+	if f.reason != "" {
+		substate += ";reason=" + f.reason
+	}
+	if f.retryAfter > 0 {
+		substate += ";retry-after=" + seconds(f.retryAfter)
+	}
+	n.send(s, substate, f.view)
+}
+
+// send hands one NOTIFY to the transport.
+func (n *Notifier) send(s *Subscription, substate string, v View) {
+	p := &s.sending
+	s.lease.cseq++
+	s.paced(time.Now())
+	p.inFlight = true
+	p.attempt++
+	attempt := p.attempt
+	n.inFlight.Add(1)
+	n.cfg.Metrics.NotifiesSent.Inc()
+	uri, route := s.dialog.address()
+	n.cfg.Sender.Do(wire.Outgoing{
+		Method:     "NOTIFY",
+		RequestURI: uri,
+		CSeq:       s.lease.cseq,
+		Head:       n.head(s, route, substate, v),
+		Body:       v.Body,
+		Flow:       s.out,
+	}, func(res wire.Result) {
+		if n.inFlight.Add(-1) == 0 {
+			select {
+			case n.landed <- struct{}{}:
+			default:
+			}
+		}
+		n.cfg.Pool.Post(s.Shard, func() { n.answered(s, attempt, res) })
+	})
+}
+
+// head renders the header lines of a NOTIFY from the parts kept of the dialog,
+// into a buffer of the shard: the transport copies them.
+func (n *Notifier) head(s *Subscription, route, substate string, v View) []byte {
+	r := &n.rooms[s.Shard]
+	b := append(r.head[:0], s.dialog.head...)
+	b = append(b, route...)
+	b = append(b, "Contact: <"...)
+	b = append(b, s.dialog.contact.Value()...)
+	b = append(b, ">\r\nSubscription-State: "...)
+	b = append(b, substate...)
+	b = append(b, "\r\n"...)
+	if len(v.Body) > 0 {
+		for _, h := range v.Headers {
+			b = appendHeader(b, h.Name, h.Value)
+		}
+		b = appendHeader(b, "Content-Type", v.ContentType)
+	}
+	r.head = b
+	return b
+}
+
+func appendHeader(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// answerFetch sends the one NOTIFY of a poll (RFC 6665 §4.4.3).
+func (n *Notifier) answerFetch(s *Subscription) {
+	v, ok := s.source.View(true)
+	f := final{reason: "timeout"}
+	switch {
+	case ok && v.State == Terminated:
+		f = final{reason: v.Reason, retryAfter: v.RetryAfter, view: v}
+	case ok && v.State == Active:
+		f.view = v
+	}
+	n.end(s, f)
+}
+
+// arm has tick called at the given time, or when s expires.
+func (n *Notifier) arm(s *Subscription, at time.Time) {
+	if at.After(s.Expires) {
+		at = s.Expires
+	}
+	n.cfg.Wheel.Set(&s.timer, at, s.onTimer)
+}
+
+// onTimer runs on the wheel.
+func (s *Subscription) onTimer() {
+	s.n.cfg.Pool.Post(s.Shard, func() { s.n.tick(s) })
+}
+
+// tick sees to a deadline of s: its end, or a NOTIFY that had to wait.
+func (n *Notifier) tick(s *Subscription) {
+	if !s.live() || n.stopping.Load() {
+		return
+	}
+	if !time.Now().Before(s.Expires) {
+		n.end(s, final{reason: "timeout"}) // RFC 6665 §4.2.1.4
+		return
+	}
+	n.arm(s, s.Expires)
+	n.pump(s)
+}

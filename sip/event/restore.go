@@ -1,0 +1,128 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+	"unique"
+
+	"rollcall/internal/shard"
+	"rollcall/internal/store"
+)
+
+// restoreSpread is the time between two evaluations on one shard after a start,
+// so that a restart is no storm.
+const restoreSpread = 10 * time.Millisecond
+
+// Restore takes over the subscriptions of an earlier run, before traffic begins.
+// Each is evaluated once soon after; watchers that have seen the view as it is
+// now hear nothing.
+func (n *Notifier) Restore(ctx context.Context) error {
+	var rows [shard.Count][]store.Subscription
+	err := n.cfg.Store.LoadSubscriptions(ctx, time.Now(), func(row store.Subscription) error {
+		i := shard.Index(row.Resource)
+		rows[i] = append(rows[i], row)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("loading subscriptions: %w", err)
+	}
+	done := make(chan int, shard.Count)
+	for i := range rows {
+		n.cfg.Pool.Post(i, func() {
+			for turn, row := range rows[i] {
+				n.resume(ctx, i, turn, row)
+			}
+			done <- len(rows[i])
+		})
+	}
+	total := 0
+	for range rows {
+		select {
+		case k := <-done:
+			total += k
+		case <-ctx.Done():
+			return fmt.Errorf("restoring subscriptions: %w", ctx.Err())
+		}
+	}
+	slog.Info("subscriptions restored", "count", total)
+	return nil
+}
+
+// resume brings one subscription back to life. turn spreads the evaluations.
+func (n *Notifier) resume(ctx context.Context, shardIndex, turn int, row store.Subscription) {
+	e := n.entries[row.Event]
+	if i, ok := TagShard(row.ID); !ok || i != shardIndex || e == nil {
+		slog.Warn("stored subscription cannot be resumed", "id", row.ID, "event", row.Event, "resource", row.Resource)
+		n.cfg.Store.Defer(store.Batch{DropSubscriptions: []string{row.ID}})
+		return
+	}
+	s := n.fromRow(row, e, shardIndex)
+	n.quota.take(s.Watcher, true)
+	source, err := e.pkg.Open(ctx, s)
+	if err != nil {
+		s.source = nothing{}
+	} else {
+		s.source = source
+	}
+	n.rooms[shardIndex].link(s)
+	n.cfg.Metrics.Subscriptions.WithLabelValues(s.Event, s.Kind).Inc()
+	s.sending.open = true
+	if err != nil {
+		slog.Info("subscription not resumed", "id", s.ID, "resource", s.Resource, "watcher", s.Watcher, "error", err)
+		n.end(s, final{reason: lostReason(err)})
+		return
+	}
+	s.sending.news, s.sending.full = true, true
+	s.sending.retry = time.Now().Add(time.Duration(turn+1) * restoreSpread)
+	n.arm(s, s.sending.retry)
+}
+
+// fromRow rebuilds a subscription from its durable form. A connection it came
+// over is gone: it waits for a refresh then.
+func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Subscription {
+	s := &Subscription{
+		ID: row.ID, Event: e.event, EventID: row.EventID,
+		Resource: row.Resource, RequestURI: row.LocalURI,
+		Watcher: row.Watcher, DisplayName: row.DisplayName, Kind: "plain",
+		Accept: splitList(row.Accept), Supported: splitList(row.Supported),
+		ContentType: row.ContentType, Body: row.Body,
+		Created: row.Created, Expires: row.Expires, Restored: true, Shard: shardIndex,
+		n: n, entry: e,
+		sent: row.Sent, lease: resumed(row.CSeqLease, row.VersionLease),
+	}
+	if row.State == Active.String() {
+		s.state = Active
+	}
+	if row.Flow != "" {
+		s.Flow = n.cfg.Sender.Flow(row.Flow)
+	}
+	s.dialog.routes = row.RouteSet
+	s.dialog.setHead(row.ID, s.Event, s.EventID, row.LocalURI, row.RemoteURI, row.RemoteTag, row.CallID)
+	s.dialog.target = row.RemoteTarget
+	s.dialog.contact = unique.Make(row.Contact)
+	s.dialog.remoteCSeq, s.dialog.firstCSeq = row.RemoteCSeq, row.RemoteCSeq
+	s.out = n.outbound(s)
+	return s
+}
+
+// lostReason tells a watcher why a restart ended its subscription.
+func lostReason(err error) string {
+	refusal, ok := errors.AsType[*Refusal](err)
+	switch {
+	case ok && refusal.Status == 404:
+		return "noresource"
+	case ok && (refusal.Status == 403 || refusal.Status == 603):
+		return "rejected"
+	}
+	return "deactivated"
+}
+
+// nothing is the source of a subscription that its package did not take back.
+type nothing struct{}
+
+func (nothing) View(bool) (View, bool)     { return View{}, false }
+func (nothing) Refreshed() error           { return nil }
+func (nothing) Ended(string, *store.Batch) {}

@@ -1,0 +1,168 @@
+package event
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+	"unique"
+
+	"rollcall/internal/auth"
+	"rollcall/sip/wire"
+)
+
+// resubscribe deals with a SUBSCRIBE inside a dialog: a refresh or the end
+// (RFC 6665 §4.2.1.4).
+func (n *Notifier) resubscribe(ctx context.Context, req *wire.Request, who auth.Identity) *Refusal {
+	s := n.find(req)
+	if s == nil {
+		return &Refusal{Status: 481} // RFC 3261 §12.2.2
+	}
+	if s.Watcher != who.AOR {
+		return &Refusal{Status: 403, Reason: "Not Your Subscription"}
+	}
+	if req.CSeq <= s.dialog.remoteCSeq {
+		// Retransmissions have been answered below; this one is out of order.
+		return &Refusal{Status: 500, Reason: "CSeq Out Of Order"}
+	}
+	e, refusal := n.packageOf(req)
+	if refusal != nil {
+		return refusal
+	}
+	if e != s.entry || req.EventID() != s.EventID {
+		return &Refusal{Status: 403, Reason: "Dialog Sharing Not Supported"} // RFC 6665 §4.5.2
+	}
+	granted, refusal := n.expiry(req, e)
+	if refusal != nil {
+		return refusal
+	}
+	if granted == 0 {
+		return n.unsubscribe(ctx, req, s)
+	}
+	return n.refresh(ctx, req, s, granted)
+}
+
+// find returns the subscription whose dialog req belongs to.
+func (n *Notifier) find(req *wire.Request) *Subscription {
+	i, ok := TagShard(req.To.Tag())
+	if !ok {
+		return nil
+	}
+	s := n.rooms[i].byTag[req.To.Tag()]
+	if s == nil || s.dialog.callID != req.CallID || s.dialog.remoteTag != req.From.Tag() {
+		return nil
+	}
+	return s
+}
+
+// refresh takes over what the new SUBSCRIBE says, asks the package, stores it,
+// and only then answers. When one of them says no, everything is as before.
+func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscription, granted time.Duration) *Refusal {
+	accept, refusal := acceptOf(req, s.entry)
+	if refusal != nil {
+		return refusal
+	}
+	before := s.terms()
+	after := before
+	after.accept = accept
+	after.supported = parseSupported(req, s.entry.options)
+	if len(req.Body) > 0 {
+		after.contentType, after.body = strings.Clone(req.ContentType), bytes.Clone(req.Body)
+	}
+	if len(req.Contacts) > 0 || req.ContactStar {
+		if after.target, refusal = remoteTarget(req); refusal != nil {
+			return refusal
+		}
+	}
+	after.flow = req.Flow
+	after.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	after.remoteCSeq = req.CSeq
+	after.expires = time.Now().Add(granted)
+
+	s.setTerms(after)
+	leased := s.lease
+	err := s.source.Refreshed()
+	if err == nil {
+		s.lease = s.lease.extended()
+		if err = n.commit(ctx, s); err != nil {
+			s.setTerms(before)
+			s.lease = leased
+			if again := s.source.Refreshed(); again != nil {
+				slog.Debug("package cannot go back", "id", s.ID, "error", again)
+			}
+		}
+	}
+	if err != nil {
+		s.setTerms(before)
+		return refusalOf(err)
+	}
+	n.reroute(s)
+	n.grant(req, s, granted)
+	n.arm(s, s.Expires)
+	s.sending.owed = true
+	n.pump(s)
+	return nil
+}
+
+// reroute has later NOTIFY requests follow the newest SUBSCRIBE. One that is on
+// its way over another flow is given up: its answer cannot be hoped for, and the
+// watcher waits for this one (RFC 6665 §4.1.2.4, Timer N).
+func (n *Notifier) reroute(s *Subscription) {
+	old := s.out
+	s.out = n.outbound(s)
+	p := &s.sending
+	if p.inFlight && !sameFlow(old, s.out) {
+		p.inFlight = false
+		p.attempt++
+		p.full = true
+	}
+	p.retry, p.hold, p.tries = time.Time{}, false, 0
+}
+
+// unsubscribe ends s at the watcher's wish (RFC 6665 §4.2.1.4).
+func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscription) *Refusal {
+	s.Flow = req.Flow
+	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	n.reroute(s)
+	b := n.remove(s, "timeout")
+	err := n.cfg.Store.Commit(ctx, b)
+	if err != nil {
+		// Over it is all the same; the row goes later, at its expiry at the latest.
+		n.cfg.Store.Defer(b)
+		refusal := refusalOf(err)
+		n.respond(req, wire.Response{Status: refusal.Status, Headers: refusal.Headers})
+	} else {
+		n.grant(req, s, 0)
+	}
+	s.sending.final = &final{reason: "timeout"}
+	n.pump(s)
+	return nil
+}
+
+// terms are what each SUBSCRIBE of a dialog sets anew.
+type terms struct {
+	accept, supported   []string
+	contentType, target string
+	body                []byte
+	flow                *wire.Flow
+	contact             unique.Handle[string]
+	remoteCSeq          uint32
+	expires             time.Time
+}
+
+func (s *Subscription) terms() terms {
+	return terms{
+		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body, flow: s.Flow,
+		target: s.dialog.target, contact: s.dialog.contact, remoteCSeq: s.dialog.remoteCSeq, expires: s.Expires,
+	}
+}
+
+func (s *Subscription) setTerms(t terms) {
+	if !slices.Equal(s.Accept, t.accept) {
+		s.Accept = t.accept
+	}
+	s.Supported, s.ContentType, s.Body, s.Flow, s.Expires = t.supported, t.contentType, t.body, t.flow, t.expires
+	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = t.target, t.contact, t.remoteCSeq
+}

@@ -1,0 +1,51 @@
+package event
+
+import (
+	"time"
+
+	"rollcall/internal/store"
+)
+
+// saveEvery is how far the stored state and tag of a view may lag behind. What a
+// crash loses costs one NOTIFY that was not needed.
+const saveEvery = 5 * time.Second
+
+// saveBatch bounds the rows of one deferred batch.
+const saveBatch = 256
+
+// saveLater has the state and tag last sent written back, at most once per
+// saveEvery.
+func (n *Notifier) saveLater(s *Subscription) {
+	if s.sending.unsaved || s.Fetch {
+		return
+	}
+	s.sending.unsaved = true
+	r := &n.rooms[s.Shard]
+	r.unsaved = append(r.unsaved, s)
+	if len(r.unsaved) == 1 {
+		n.cfg.Wheel.Set(&r.saver, time.Now().Add(saveEvery), func() {
+			n.cfg.Pool.Post(s.Shard, func() { n.save(r) })
+		})
+	}
+}
+
+// save writes back what has waited.
+func (n *Notifier) save(r *room) {
+	var b store.Batch
+	for _, s := range r.unsaved {
+		s.sending.unsaved = false
+		if s.sending.over {
+			continue // its row has been dropped
+		}
+		b.Subscriptions = append(b.Subscriptions, s.row())
+		if len(b.Subscriptions) == saveBatch {
+			n.cfg.Store.Defer(b)
+			b = store.Batch{}
+		}
+	}
+	if len(b.Subscriptions) > 0 {
+		n.cfg.Store.Defer(b)
+	}
+	clear(r.unsaved)
+	r.unsaved = r.unsaved[:0]
+}
