@@ -36,6 +36,15 @@ func (r Request) Key() (store.DocumentKey, error) {
 	return key, nil
 }
 
+// DocumentURI is the absolute path of the document.
+func (r Request) DocumentURI() string {
+	if r.Global {
+		return Encode(r.Root + "/" + r.AUID + "/global/" + r.Path)
+	}
+	xui := strings.ReplaceAll(Encode(r.XUI), "/", "%2F")
+	return Encode(r.Root+"/"+r.AUID) + "/users/" + xui + "/" + Encode(r.Path)
+}
+
 // Error is a URI that cannot be followed; Status is the HTTP status that the
 // request deserves: 400 when it is malformed, 404 when it names nothing that
 // could exist.

@@ -1,0 +1,188 @@
+package xcap
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"rollcall/internal/auth"
+	"rollcall/internal/bus"
+	"rollcall/internal/metrics"
+	"rollcall/internal/store"
+	"rollcall/internal/xcapuri"
+	"rollcall/internal/xmlscan"
+	"rollcall/xcap/usage"
+)
+
+// Config is what a server needs. Store, Users, Auth, Bus, Roots, Domains and
+// Usages are required.
+type Config struct {
+	Store   store.Documents
+	Users   *auth.Users
+	Auth    *auth.Authenticator
+	Bus     *bus.Bus
+	Roots   []string // paths (or URIs) of the XCAP roots
+	Domains []string // SIP domains; the first is the realm of requests that name none
+	Usages  []*usage.Usage
+	Limits  xmlscan.Limits // of a document; zero fields stand for the defaults
+
+	// MaxDocuments bounds the documents of one user; 0 stands for 256.
+	MaxDocuments int
+	// Trust are the networks of front ends whose asserted identity is believed.
+	Trust []netip.Prefix
+	// Throttle slows down guessing of passwords; nil means one of its own.
+	Throttle *auth.Throttle
+	// Metrics may be nil.
+	Metrics *metrics.Metrics
+}
+
+const (
+	defaultMaxDocuments = 256
+	maxTarget           = 16 << 10         // octets of a request target
+	requestTimeout      = 30 * time.Second // to read a body and to wait for the store
+)
+
+// server answers XCAP requests.
+type server struct {
+	Config
+	usages map[string]*usage.Usage
+	env    usage.Env
+	writes *locks
+}
+
+// New returns the handler of everything below the XCAP roots. It must see the
+// request target as received: no multiplexer that cleans or redirects paths
+// may stand in front of it.
+func New(cfg Config) http.Handler {
+	if cfg.Throttle == nil {
+		cfg.Throttle = auth.NewThrottle()
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
+	}
+	if cfg.MaxDocuments <= 0 {
+		cfg.MaxDocuments = defaultMaxDocuments
+	}
+	if cfg.Limits.Bytes <= 0 {
+		cfg.Limits.Bytes = xmlscan.DefaultLimits().Bytes
+	}
+	s := &server{
+		Config: cfg,
+		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
+		env: usage.Env{
+			Documents: cfg.Store, Users: cfg.Users, Roots: cfg.Roots, Domains: cfg.Domains, Usages: cfg.Usages,
+		},
+		writes: newLocks(),
+	}
+	for _, u := range cfg.Usages {
+		s.usages[u.AUID] = u
+	}
+	router := chi.NewRouter()
+	router.Use(s.observe, s.recover)
+	// RFC 4825 §6: one handler reads the raw target itself.
+	router.Handle("/*", s)
+	router.NotFound(s.ServeHTTP)
+	router.MethodNotAllowed(s.ServeHTTP)
+	return router
+}
+
+// request is an HTTP request on its way through the checks.
+type request struct {
+	*http.Request
+	target xcapuri.Request
+	who    auth.Identity
+	usage  *usage.Usage
+	key    store.DocumentKey
+	cond   conditions
+}
+
+// ServeHTTP answers one request.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	s.answer(&request{Request: r.WithContext(ctx)}, w).write(w, r.Method == http.MethodHead)
+}
+
+// answer makes the checks in the order 401, 404 or 403, 400, 405 and hands the
+// request to its method.
+func (s *server) answer(req *request, w http.ResponseWriter) response {
+	if len(req.RequestURI) > maxTarget {
+		return response{status: http.StatusRequestURITooLong}
+	}
+	target, parseErr := xcapuri.Parse(req.RequestURI, s.Roots)
+	if parseErr != nil && target.Root == "" && !s.atTop() {
+		return refused(parseErr)
+	}
+	req.target = target
+	if resp := s.authenticate(req); resp.status != 0 {
+		return resp
+	}
+	if target.Path == "" {
+		return refused(parseErr)
+	}
+	if resp := s.authorize(req); resp.status != 0 {
+		return resp
+	}
+	if parseErr != nil {
+		return refused(parseErr)
+	}
+	req.cond = parseConditions(req.Header)
+	switch req.Method {
+	case http.MethodGet, http.MethodHead:
+		return s.get(req)
+	case http.MethodPut, http.MethodDelete:
+		if resp := req.writable(); resp.status != 0 {
+			return resp
+		}
+		// Slow senders must not hold the connection for longer than the request
+		// may take. A writer without deadlines is one under test.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
+		if req.Method == http.MethodPut {
+			return s.put(req)
+		}
+		return s.delete(req)
+	}
+	// RFC 4825 §8.1: POST, and whatever else, is not for XCAP resources.
+	return response{status: http.StatusMethodNotAllowed, allow: "GET, HEAD, PUT, DELETE"}
+}
+
+// atTop reports whether a root is the top of the server, whose path is empty.
+func (s *server) atTop() bool {
+	for _, root := range s.Roots {
+		if xcapuri.RootPath(root) == "/" {
+			return true
+		}
+	}
+	return false
+}
+
+// writable refuses to write what is only computed.
+func (req *request) writable() response {
+	switch {
+	case req.usage.ReadOnly, req.target.Node != nil && req.target.Node.Terminal == xcapuri.Namespaces:
+		// RFC 4825 §8.2, §8.4.
+		return response{status: http.StatusMethodNotAllowed, allow: "GET, HEAD"}
+	case req.target.Global:
+		return response{status: http.StatusForbidden}
+	}
+	return response{}
+}
+
+// selectors returns the node selector in the default document namespace of the
+// usage, followed by those to try when it selects nothing.
+func (req *request) selectors() []*xcapuri.NodeSelector {
+	node := req.target.Node
+	selectors := []*xcapuri.NodeSelector{node.WithDefault(req.usage.DefaultNS)}
+	for _, step := range node.Steps {
+		if !step.Any && step.Name.Prefix == "" {
+			for _, space := range req.usage.AltNS {
+				selectors = append(selectors, node.WithDefault(space))
+			}
+			break
+		}
+	}
+	return selectors
+}

@@ -1,0 +1,82 @@
+package xcap
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"rollcall/internal/store"
+	"rollcall/internal/xcapuri"
+)
+
+// response is what to answer; the zero value says that nothing is decided yet.
+type response struct {
+	status      int
+	etag        string // without quotes
+	contentType string
+	body        []byte
+	allow       string
+	challenges  []string
+	retryAfter  time.Duration
+}
+
+// write sends the response. The length is always given: clients exist that
+// cannot read chunks.
+func (p response) write(w http.ResponseWriter, head bool) {
+	h := w.Header()
+	if p.etag != "" {
+		h.Set("ETag", `"`+p.etag+`"`)
+	}
+	if p.contentType != "" {
+		h.Set("Content-Type", p.contentType)
+		h.Set("X-Content-Type-Options", "nosniff")
+	}
+	if p.allow != "" {
+		h.Set("Allow", p.allow)
+	}
+	if len(p.challenges) > 0 {
+		h["Www-Authenticate"] = p.challenges
+	}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+	}
+	// RFC 4825 §9: caches cannot see how documents depend on each other.
+	h.Set("Cache-Control", "no-cache")
+	if p.status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.Itoa(len(p.body)))
+	}
+	w.WriteHeader(p.status)
+	if !head && len(p.body) > 0 {
+		_, _ = w.Write(p.body) // nobody is left to tell
+	}
+}
+
+// refused answers a request whose target cannot be followed.
+func refused(err error) response {
+	var e *xcapuri.Error
+	if errors.As(err, &e) && e.Status == http.StatusBadRequest {
+		return explained(e.Status, e.Msg)
+	}
+	return response{status: http.StatusNotFound}
+}
+
+// explained is an error with a line for the person who reads it.
+func explained(status int, text string) response {
+	return response{status: status, contentType: "text/plain; charset=utf-8", body: []byte(text + "\n")}
+}
+
+// failed answers for a store that did not do as asked.
+func failed(req *request, err error) response {
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return busy()
+	}
+	slog.Error("xcap request failed", "method", req.Method, "target", req.RequestURI, "err", err)
+	return response{status: http.StatusInternalServerError}
+}
+
+func busy() response {
+	return response{status: http.StatusServiceUnavailable, retryAfter: 5 * time.Second}
+}

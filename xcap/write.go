@@ -1,0 +1,146 @@
+package xcap
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/internal/bus"
+	"rollcall/internal/store"
+	"rollcall/internal/xmlscan"
+	"rollcall/xcap/usage"
+)
+
+// maxAttempts bounds how often a write is worked out anew because another node
+// changed the document meanwhile.
+const maxAttempts = 16
+
+// maxPath bounds the path of a document that is to be stored.
+const maxPath = 255
+
+// plan is what a request makes of the document it addresses.
+type plan struct {
+	answer response     // when set, there is nothing to write
+	doc    *xmlscan.Doc // the new document; nil removes it
+	status int          // of the answer when it is written
+}
+
+func refuse(c *conflict) plan { return plan{answer: c.response()} }
+func (p plan) settled() bool  { return p.answer.status != 0 }
+func unchanged(d store.Document) plan {
+	return plan{answer: response{status: http.StatusOK, etag: d.ETag}}
+}
+func withStatus(status int) plan { return plan{answer: response{status: status}} }
+func created(yes bool) (status int) {
+	if yes {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// modify reads the document, works out what becomes of it, and writes that if
+// the document is still the one that was read; otherwise it begins anew, with
+// the conditions of the request evaluated again.
+func (s *server) modify(req *request, work func(current store.Document) plan) response {
+	unlock, err := s.writes.lock(req.Context(), req.key)
+	if err != nil {
+		return failed(req, err)
+	}
+	defer unlock()
+	var lost error
+	for range maxAttempts {
+		current, err := s.load(req)
+		if err != nil {
+			return failed(req, err)
+		}
+		p := work(current)
+		if p.settled() {
+			return p.answer
+		}
+		resp, err := s.write(req, current, p)
+		if err == nil {
+			return resp
+		}
+		var claimed *store.ClaimedError
+		if !errors.Is(err, store.ErrETagMismatch) && !errors.Is(err, store.ErrNotFound) && !errors.As(err, &claimed) {
+			return failed(req, err)
+		}
+		lost = err
+	}
+	var claimed *store.ClaimedError
+	if errors.As(lost, &claimed) {
+		return uniquenessFailure(claimed).response()
+	}
+	return busy()
+}
+
+// uniquenessFailure is for a claim that the usage cannot put its finger on.
+func uniquenessFailure(err *store.ClaimedError) *conflict {
+	c := newConflict(usage.UniquenessFailure, err.Error())
+	c.Exists = []usage.Exists{{Field: "*"}}
+	return c
+}
+
+// write validates the new document (RFC 4825 §8.2.5), stores it and announces
+// the change. By the time of the answer everyone who depends on the document
+// has been told (§8.2.7).
+func (s *server) write(req *request, current store.Document, p plan) (response, error) {
+	ctx := req.Context()
+	change := bus.DocumentChanged{Key: req.key, OldETag: current.ETag}
+	if p.doc == nil {
+		if err := s.Store.DeleteDocument(ctx, req.key, current.ETag); err != nil {
+			return response{}, err
+		}
+		s.Bus.Publish(change)
+		return response{status: p.status}, nil
+	}
+	claims, refusal, err := s.validate(req, p.doc)
+	if err != nil || refusal.status != 0 {
+		return refusal, err
+	}
+	change.NewETag = rand.Text() // RFC 5874 §6: never used for another version
+	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: change.NewETag, Modified: time.Now()}
+	if err := s.Store.PutDocument(ctx, doc, current.ETag, claims); err != nil {
+		return response{}, err
+	}
+	s.Bus.Publish(change)
+	return response{status: p.status, etag: doc.ETag}, nil
+}
+
+// validate asks the usage whether the document may be stored.
+func (s *server) validate(req *request, d *xmlscan.Doc) (claims []string, refusal response, err error) {
+	var c *usage.Conflict
+	if req.usage.Validate != nil {
+		c = req.usage.Validate(d)
+	}
+	if c == nil && req.usage.Constrain != nil {
+		claims, c, err = req.usage.Constrain(req.Context(), s.env, req.key, d)
+	}
+	if c != nil && err == nil {
+		refusal = (&conflict{Conflict: *c}).response()
+	}
+	return claims, refusal, err
+}
+
+// admit says why a document of that name cannot be created.
+func (s *server) admit(req *request) response {
+	path, fixed := req.key.Path, req.usage.FixedDocuments
+	possible := fixed == nil && !strings.Contains(path, "/") && len(path) <= maxPath || fixed != nil && fixed(path)
+	if !possible {
+		if strings.Contains(path, "/") {
+			// RFC 4825 §8.2.1: directories are not made by XCAP.
+			return newConflict(noParent, "there is no such directory").response()
+		}
+		return newConflict(usage.ConstraintFailure, "this application usage has no document of that name").response()
+	}
+	docs, err := s.Store.ListDocuments(req.Context(), req.key.XUI, "")
+	if err != nil {
+		return failed(req, err)
+	}
+	if len(docs) >= s.MaxDocuments {
+		return newConflict(usage.ConstraintFailure, "too many documents").response()
+	}
+	return response{}
+}
