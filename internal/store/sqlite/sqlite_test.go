@@ -1,0 +1,85 @@
+package sqlite_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"rollcall/internal/store"
+	"rollcall/internal/store/sqlite"
+	"rollcall/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t testing.TB, path string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "rollcall.db")) })
+}
+
+func TestDurable(t *testing.T) {
+	storetest.RunDurable(t, func(t *testing.T) storetest.Place {
+		path := filepath.Join(t.TempDir(), "a dir?with#odd%41chars.db")
+		return func() (store.Store, error) { return sqlite.Open(context.Background(), path, nil) }
+	})
+}
+
+func TestOpenFails(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage.db")
+	if err := os.WriteFile(garbage, []byte("this is not a database, it is a text of some length"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"no directory":   filepath.Join(dir, "missing", "x.db"),
+		"is a directory": dir,
+		"not a database": garbage,
+	} {
+		s, err := sqlite.Open(context.Background(), path, nil)
+		if err == nil {
+			t.Errorf("%s: opened", name)
+			_ = s.Close()
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v: the message does not name the file", name, err)
+		}
+	}
+}
+
+// The file holds what passwords are checked with.
+func TestFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rollcall.db")
+	s := open(t, path)
+	defer s.Close()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s%s has mode %v", path, suffix, info.Mode())
+		}
+	}
+}
+
+func BenchmarkAddUsers5000(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "rollcall.db"))
+	defer s.Close()
+	for i := range b.N {
+		users := storetest.Bulk(string(rune('a'+i%26))+string(rune('a'+i/26%26)), 5000)
+		if err := s.AddUsers(context.Background(), users, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
