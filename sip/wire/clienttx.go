@@ -38,7 +38,7 @@ type Outgoing struct {
 	Method      string
 	RequestURI  string
 	CSeq        uint32
-	MaxForwards int // 0: 70
+	MaxForwards int // 0: 70; negative: 0, for a request relayed on its last hop
 	// Head is every other header line, each with its CRLF: From, To, Call-ID,
 	// Route, Event and so on. For a proxied request it begins with the Vias.
 	Head []byte
@@ -344,7 +344,7 @@ func renderRequest(out *Outgoing, key uint64, sentBy string) []byte {
 	if hops == 0 {
 		hops = 70
 	}
-	b = strconv.AppendInt(b, int64(hops), 10)
+	b = strconv.AppendInt(b, int64(max(hops, 0)), 10)
 	b = append(b, "\r\n"...)
 	b = append(b, out.Head...)
 	b = append(b, "CSeq: "...)

@@ -77,8 +77,9 @@ type Endpoint struct {
 	dials    *rate.Limiter
 	badLog   *rate.Limiter
 
-	stop chan struct{}
-	wg   sync.WaitGroup
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -101,13 +102,13 @@ func New(cfg Config) *Endpoint {
 		nonce:    rand.Uint64(),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),
-		stop:     make(chan struct{}),
 		conns:    make(map[string]*tcpConn),
 		dialed:   make(map[netip.AddrPort]*tcpConn),
 		perIP:    make(map[netip.Addr]int),
 	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.wg.Go(e.sweep)
-	e.wg.Go(func() { e.client.retransmit(e.stop) })
+	e.wg.Go(func() { e.client.retransmit(e.ctx.Done()) })
 	return e
 }
 
@@ -118,7 +119,7 @@ func (e *Endpoint) sweep() {
 		select {
 		case <-tick.C:
 			e.server.sweep()
-		case <-e.stop:
+		case <-e.ctx.Done():
 			return
 		}
 	}
@@ -157,6 +158,18 @@ func (e *Endpoint) receive(data []byte, flow *Flow) {
 	}
 }
 
+// refuse answers a request whose body was not read. It is malformed as it stands,
+// so it never gets further.
+func (e *Endpoint) refuse(head []byte, flow *Flow, resp Response) {
+	r, owed, err := ParseRequest(head, flow)
+	if r == nil || owed == nil {
+		return
+	}
+	e.malformed(flow, err)
+	r.endpoint = e
+	e.respond(r, resp)
+}
+
 // isResponse: a status line starts with the version, whose "/" no method has.
 func isResponse(data []byte) bool { return len(data) > 4 && string(data[:4]) == "SIP/" }
 
@@ -176,7 +189,7 @@ func (e *Endpoint) request(r *Request) {
 		r.tx = tx
 	}
 	if r.Method == "CANCEL" {
-		e.cancel(r)
+		e.serveCancel(r)
 		return
 	}
 	defer func() {
@@ -189,9 +202,9 @@ func (e *Endpoint) request(r *Request) {
 	e.cfg.Handler.ServeSIP(r)
 }
 
-// cancel answers a CANCEL: RFC 3261 §9.2: 481 without the transaction, and no
+// serveCancel answers a CANCEL: RFC 3261 §9.2: 481 without the transaction, and no
 // effect on anything but an INVITE, of which we never have one pending.
-func (e *Endpoint) cancel(r *Request) {
+func (e *Endpoint) serveCancel(r *Request) {
 	for _, method := range [...]string{"INVITE", "SUBSCRIBE", "PUBLISH", "REGISTER", "MESSAGE", "OPTIONS", "NOTIFY"} {
 		if e.server.has(r, method) {
 			e.respond(r, Response{Status: 200})
@@ -292,7 +305,7 @@ func (e *Endpoint) Close(ctx context.Context) error {
 		conns = append(conns, c)
 	}
 	e.mu.Unlock()
-	close(e.stop)
+	e.cancel()
 	for _, l := range e.tcp {
 		l.close()
 	}

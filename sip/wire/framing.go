@@ -26,7 +26,8 @@ type frame struct {
 	ping    bool
 	// fatal: the end of message is unknown, because its length is missing, wrong or
 	// too large. It is owed an answer; nothing after it can be read.
-	fatal bool
+	fatal    bool
+	tooLarge bool
 }
 
 // feed appends bytes from the stream.
@@ -104,7 +105,7 @@ func (f *framer) head(data []byte) (fr frame, ok bool, err error) {
 	length, valid := contentLength(data[:head])
 	if !valid || length > f.max-head {
 		f.start = len(f.buf)
-		return frame{message: data[:head], fatal: true}, true, nil
+		return frame{message: data[:head], fatal: true, tooLarge: valid}, true, nil
 	}
 	f.total = head + length
 	return frame{}, false, nil

@@ -15,7 +15,8 @@ import (
 type Handler interface{ ServeSIP(*Request) }
 
 // Request is a valid SIP request. Its fields are not changed after parsing and
-// share no memory with the receive buffer.
+// share no memory with the receive buffer; all strings are parts of one copy of
+// the header section, so clone what outlives the request by far.
 type Request struct {
 	Method      string
 	RequestURI  string // as written

@@ -140,7 +140,10 @@ func lookupHost(host string) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(addrs) == 0 {
+	if err == nil && len(addrs) == 0 {
+		err = errors.New("no address")
+	}
+	if err != nil {
 		return netip.Addr{}, fmt.Errorf("%w: look-up of %s: %w", ErrUnreachable, host, err)
 	}
 	for _, a := range addrs {

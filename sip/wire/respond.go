@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrAnswered: a final response was given before; the first one stands.
@@ -39,6 +40,7 @@ func (r *Request) Respond(resp Response) error {
 	}
 	if r.endpoint != nil && resp.Status >= 200 {
 		r.endpoint.metrics.SIPRequests.WithLabelValues(methodLabel(r.Method), strconv.Itoa(resp.Status)).Inc()
+		r.endpoint.metrics.SIPSeconds.Observe(time.Since(r.Received).Seconds())
 	}
 	return r.Flow.out.send(rendered, r.replyTo())
 }
@@ -150,8 +152,7 @@ func (r *Request) appendTopVia(b []byte, line string) []byte {
 func (r *Request) appendTo(b []byte, value string, resp *Response) []byte {
 	b = append(b, "To: "...)
 	b = append(b, value...)
-	// A To that could not be read has no tag for us.
-	if resp.Status > 100 && (r.To.Raw == "" || r.To.Tag() == "") {
+	if resp.Status > 100 && !r.hasToTag(value) {
 		b = append(b, ";tag="...)
 		if resp.ToTag != "" && isToken(resp.ToTag) {
 			b = append(b, resp.ToTag...)
@@ -160,6 +161,14 @@ func (r *Request) appendTo(b []byte, value string, resp *Response) []byte {
 		}
 	}
 	return append(b, "\r\n"...)
+}
+
+// hasToTag goes by the text when To could not be read.
+func (r *Request) hasToTag(value string) bool {
+	if r.To.Raw == "" {
+		return strings.Contains(strings.ToLower(value), ";tag=")
+	}
+	return r.To.Tag() != ""
 }
 
 // tagSeed makes stateless tags unpredictable and the same for retransmissions.

@@ -140,7 +140,7 @@ func (t *serverTable) answer(tx *serverTx, response []byte, final bool) {
 	if final {
 		p.file(tx, now+int64(timerJ/time.Second)+1)
 	}
-	for s := now + 1; p.bytes > t.maxBytes && s < now+ringSeconds; s++ {
+	for s := now + 1; p.bytes > t.maxBytes && s <= now+int64(timerJ/time.Second)+1; s++ {
 		p.drop(s, s)
 	}
 }

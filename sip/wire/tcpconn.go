@@ -158,18 +158,7 @@ func (c *tcpConn) close() {
 
 func (c *tcpConn) dial() {
 	d := net.Dialer{Timeout: dialTimeout}
-	ctx, cancel := context.WithCancel(context.Background())
-	stop := context.AfterFunc(ctx, func() {})
-	defer stop()
-	defer cancel()
-	go func() {
-		select {
-		case <-c.e.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	conn, err := d.DialContext(ctx, "tcp", c.flow.remote.String())
+	conn, err := d.DialContext(c.e.ctx, "tcp", c.flow.remote.String())
 	if err != nil {
 		slog.Debug("connection not opened", "peer", c.flow.remote, "error", err)
 		c.close()
@@ -191,24 +180,27 @@ func (c *tcpConn) dial() {
 func (c *tcpConn) serve(conn net.Conn) {
 	defer c.close()
 	buf := make([]byte, 4<<10)
-	var deadline time.Time
+	deadline := time.Now().Add(c.e.cfg.IdleTimeout)
 	for {
-		// An incomplete message has its own, fixed deadline.
-		if !c.frames.partial() {
-			deadline = time.Now().Add(c.e.cfg.IdleTimeout)
-		} else if limit := time.Now().Add(messageTime); deadline.After(limit) {
-			deadline = limit
-		}
 		if conn.SetReadDeadline(deadline) != nil {
 			return
 		}
 		n, err := conn.Read(buf)
 		if n > 0 {
+			fresh := !c.frames.partial()
 			c.frames.feed(buf[:n])
-			if !c.drainFrames() {
+			complete, ok := c.drainFrames()
+			if !ok {
 				return
 			}
-			c.frames.idle()
+			switch {
+			case !c.frames.partial():
+				c.frames.idle()
+				deadline = time.Now().Add(c.e.cfg.IdleTimeout)
+			case fresh || complete:
+				// The time for a message runs from its first byte, however it trickles in.
+				deadline = time.Now().Add(messageTime)
+			}
 		}
 		if err != nil {
 			return
@@ -216,36 +208,41 @@ func (c *tcpConn) serve(conn net.Conn) {
 	}
 }
 
-// drainFrames handles the messages that are complete. It returns false when the
-// connection must be closed.
-func (c *tcpConn) drainFrames() bool {
+// drainFrames handles the messages that are complete and reports whether there
+// were any. ok is false when the connection must be closed.
+func (c *tcpConn) drainFrames() (complete, ok bool) {
 	for {
-		f, ok, err := c.frames.next()
+		f, more, err := c.frames.next()
 		switch {
 		case err != nil:
 			c.e.malformed(c.flow, err)
-			return false
-		case !ok:
-			return true
+			return complete, false
+		case !more:
+			return complete, true
 		case f.ping:
 			// RFC 5626 §4.4.1: answered at once. A full queue means the peer does not read.
 			if err := c.flow.Send([]byte("\r\n")); errors.Is(err, ErrFlowClosed) {
-				return false
+				return complete, false
 			}
 		case f.fatal:
-			c.refuse(f.message)
-			return false
+			c.refuse(f)
+			return complete, false
 		default:
 			c.e.receive(f.message, c.flow)
 		}
+		complete = true
 	}
 }
 
 // refuse answers a message that cannot be framed and lets the answer out before
 // the connection closes.
-func (c *tcpConn) refuse(message []byte) {
-	c.e.receive(message, c.flow)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (c *tcpConn) refuse(f frame) {
+	if f.tooLarge {
+		c.e.refuse(f.message, c.flow, Response{Status: 413})
+	} else {
+		c.e.receive(f.message, c.flow)
+	}
+	ctx, cancel := context.WithTimeout(c.e.ctx, time.Second)
 	defer cancel()
 	c.drain(ctx)
 }

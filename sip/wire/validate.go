@@ -72,18 +72,28 @@ func (s *singles) collect(lines []Header) error {
 
 // readVia checks every Via value; the first one says where the response goes.
 func (r *Request) readVia() error {
-	values := r.Values("Via")
-	if len(values) == 0 {
-		return fmt.Errorf("no Via")
+	found := false
+	for i := range r.lines {
+		if !sameName(longName(r.lines[i].Name), "Via") {
+			continue
+		}
+		var room [4]string
+		values := splitList(room[:0], r.lines[i].Value)
+		if len(values) == 0 {
+			return fmt.Errorf("empty Via")
+		}
+		for _, value := range values {
+			v, err := parseVia(value)
+			if err != nil {
+				return err
+			}
+			if !found {
+				r.top, found = v, true
+			}
+		}
 	}
-	for i, value := range values {
-		v, err := parseVia(value)
-		if err != nil {
-			return err
-		}
-		if i == 0 {
-			r.top = v
-		}
+	if !found {
+		return fmt.Errorf("no Via")
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type via struct {
 
 // parseVia reads one Via value: "SIP" / "2.0" / transport LWS sent-by *(; param).
 func parseVia(s string) (via, error) {
+	s = trim(s)
 	v := via{raw: s}
 	rest, err := v.parseProtocol(s)
 	if err != nil {
