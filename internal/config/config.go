@@ -20,24 +20,31 @@ type Place struct {
 	AdminListen string   `name:"admin-listen" env:"ROLLCALL_ADMIN_LISTEN" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Health, metrics and profiles. Not for the public."`
 }
 
+// Tree says how documents are named.
+type Tree struct {
+	XCAPRoot string `name:"xcap-root" env:"ROLLCALL_XCAP_ROOT" default:"/xcap-root" placeholder:"PATH" help:"Path of the XCAP root."`
+}
+
 // Config is every setting of a server.
 type Config struct {
 	Place `embed:""`
+	Tree  `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
 	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
+	Advertise  string   `name:"advertise" env:"ROLLCALL_ADVERTISE" placeholder:"HOST" help:"Host that clients are told to answer to, where it is not the one listened on (containers, address translation)."`
 	HTTPListen string   `name:"http-listen" env:"ROLLCALL_HTTP_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"XCAP over HTTP."`
-	XCAPRoot   string   `name:"xcap-root" env:"ROLLCALL_XCAP_ROOT" default:"/xcap-root" placeholder:"PATH" help:"Path of the XCAP root."`
 	Trust      []string `name:"trust" env:"ROLLCALL_TRUST" placeholder:"CIDR" help:"Network whose requests carry an identity to be believed without a challenge (P-Asserted-Identity, else From): a proxy in front. Repeat for more."`
 
+	ProvideDefault string        `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" placeholder:"none" help:"What an allow rule without transformations shows in IETF pres-rules documents: none (RFC 5025) or all. In OMA documents it shows all."`
 	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" placeholder:"gentle" help:"Space between NOTIFYs of one subscription: off, gentle (short bursts are merged) or rfc (the intervals of the event packages, 5 s for presence)."`
 	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" placeholder:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
 	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" placeholder:"1h" help:"Lifetime of registrations and publications that ask for none."`
 	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" placeholder:"2h" help:"Longest lifetime granted."`
 
 	MaxContacts      int `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" placeholder:"16" help:"Registered contacts per user."`
-	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"256" placeholder:"256" help:"Subscriptions one watcher may hold."`
-	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"2000" placeholder:"2000" help:"Subscriptions to one resource."`
+	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" placeholder:"1000" help:"Subscriptions one watcher may hold."`
+	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" placeholder:"10000" help:"Subscriptions to one resource."`
 	MaxListEntries   int `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" placeholder:"1000" help:"Members a list subscription is resolved to."`
 	MaxMessageBytes  int `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" placeholder:"16384" help:"Body of a MESSAGE; larger ones get 413."`
 	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" placeholder:"262144" help:"An XCAP document; larger ones get 413."`
@@ -93,6 +100,16 @@ func (p *Place) SQLiteFile() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.Database, "sqlite:"), "//")
 }
 
+// Normalize gives the root its one form: a leading slash, none at the end.
+func (t *Tree) Normalize() error {
+	root := "/" + strings.Trim(t.XCAPRoot, "/")
+	if root == "/" || strings.ContainsAny(root, "?#%~ \t\"<>") || strings.Contains(root, "//") {
+		return fmt.Errorf("xcap-root: %q is not a plain path like /xcap-root", t.XCAPRoot)
+	}
+	t.XCAPRoot = root
+	return nil
+}
+
 // Normalize does for all settings what Place.Normalize does for its own.
 func (c *Config) Normalize() error {
 	if err := c.Place.Normalize(); err != nil {
@@ -106,14 +123,15 @@ func (c *Config) Normalize() error {
 			return err
 		}
 	}
+	if c.Advertise != "" && !validHost(strings.ToLower(c.Advertise)) {
+		return fmt.Errorf("advertise: %q is not a host", c.Advertise)
+	}
 	if err := checkListen("http-listen", c.HTTPListen); err != nil {
 		return err
 	}
-	root := "/" + strings.Trim(c.XCAPRoot, "/")
-	if root == "/" || strings.ContainsAny(root, "?#%~ \t\"<>") || strings.Contains(root, "//") {
-		return fmt.Errorf("xcap-root: %q is not a plain path like /xcap-root", c.XCAPRoot)
+	if err := c.Tree.Normalize(); err != nil {
+		return err
 	}
-	c.XCAPRoot = root
 	if _, err := c.TrustedPrefixes(); err != nil {
 		return err
 	}

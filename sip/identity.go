@@ -1,0 +1,116 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/internal/auth"
+	"rollcall/internal/sipuri"
+	"rollcall/sip/wire"
+)
+
+// identify finds out who sent a request: what a trusted hop says, or who the
+// credentials prove. A response that is not nil is owed instead.
+func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (auth.Identity, *wire.Response) {
+	source := req.Flow.Remote().Addr().Unmap()
+	if s.trusted(source) {
+		return asserted(req), nil
+	}
+	credentials := req.Each("Authorization") // never joined: RFC 3261 §7.3.1
+	if ok, wait := s.cfg.Throttle.Allow(source, ""); len(credentials) > 0 && !ok {
+		return auth.Identity{}, throttled(wait)
+	}
+	result := s.cfg.Auth.Check(ctx, auth.Request{
+		Method: req.Method, URI: req.RequestURI, Authorization: credentials,
+		Realm: t.realm, Order: auth.SHA256First,
+	})
+	if account := result.AOR + result.Attempt; account != "" {
+		// Guessing at one account from many addresses: the right password does not
+		// help then, except from where its owner was seen before.
+		if ok, wait := s.cfg.Throttle.Allow(source, account); !ok {
+			return auth.Identity{}, throttled(wait)
+		}
+	}
+	if !result.OK {
+		return auth.Identity{}, s.unauthenticated(source, result)
+	}
+	s.cfg.Throttle.Succeeded(source, result.AOR)
+	return auth.Identity{AOR: result.AOR, DisplayName: req.From.Display}, nil
+}
+
+func (s *Server) unauthenticated(source netip.Addr, result auth.Result) *wire.Response {
+	resp := &wire.Response{Status: result.Status}
+	for _, c := range result.Challenges {
+		resp.Headers = append(resp.Headers, wire.Header{Name: "WWW-Authenticate", Value: c})
+	}
+	if result.Attempt != "" {
+		s.cfg.Throttle.Failed(source, result.Attempt)
+		s.cfg.Metrics.AuthFailures.WithLabelValues("sip").Inc()
+	}
+	if result.Status == 503 {
+		slog.Error("credentials not checked", "reason", result.Reason)
+		*resp = overloaded()
+	}
+	return resp
+}
+
+// throttled turns away who keeps sending wrong credentials.
+func throttled(wait time.Duration) *wire.Response {
+	after := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
+	return &wire.Response{Status: 403, Reason: "Too Many Failures", Headers: []wire.Header{{Name: "Retry-After", Value: after}}}
+}
+
+func (s *Server) trusted(source netip.Addr) bool {
+	for _, p := range s.cfg.Trust {
+		if p.Contains(source) {
+			return true
+		}
+	}
+	return false
+}
+
+// asserted is the identity a trusted hop vouches for: the first SIP URI of
+// P-Asserted-Identity (RFC 3325 §9.1), else From. An anonymous one has no AOR.
+func asserted(req *wire.Request) auth.Identity {
+	who := auth.Identity{Trusted: true, DisplayName: req.From.Display}
+	text := req.From.URI
+	for _, v := range req.Values("P-Asserted-Identity") {
+		if aor, err := sipuri.AOR(v); err == nil && strings.HasPrefix(aor, "sip:") {
+			text = v
+			break
+		}
+	}
+	aor, err := sipuri.AOR(text)
+	if err != nil {
+		return who
+	}
+	// RFC 3323 §4.1.1.3: the host of who wants to stay unknown.
+	if _, domain := sipuri.Split(aor); domain != "anonymous.invalid" {
+		who.AOR = aor
+	}
+	return who
+}
+
+// ownAddress lets a user register and publish for itself only.
+func ownAddress(_ *Server, _ *wire.Request, t target, who auth.Identity) *wire.Response {
+	if who.AOR != t.aor {
+		return &wire.Response{Status: 403}
+	}
+	return nil
+}
+
+// ownFrom lets a user subscribe and write under its own name only. What a
+// trusted hop asserts is not compared: From may be anonymous there.
+func ownFrom(_ *Server, req *wire.Request, _ target, who auth.Identity) *wire.Response {
+	if who.Trusted {
+		return nil
+	}
+	if from, err := sipuri.AOR(req.From.URI); err != nil || from != who.AOR {
+		return &wire.Response{Status: 403, Reason: "From Is Not the Authenticated User"}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package im
+
+import (
+	"rollcall/internal/sipuri"
+	"rollcall/internal/store"
+	"rollcall/sip/wire"
+)
+
+// target is one way to reach a device.
+type target struct {
+	uri  string
+	path []string
+	flow *wire.Flow
+}
+
+// targets returns the reachable contacts of aor, grouped: groups are tried in
+// parallel, the members of one (flows of one instance) one after the other
+// (RFC 5626 §7).
+func (r *Relay) targets(req *wire.Request, aor string) [][]target {
+	var groups [][]target
+	byInstance := map[string]int{}
+	for _, b := range r.cfg.Bindings.Bindings(aor) {
+		flow := r.flow(b, req.Flow)
+		if flow == nil {
+			continue
+		}
+		t := target{uri: b.Contact, path: b.Path, flow: flow}
+		if b.RegID == 0 {
+			groups = append(groups, []target{t})
+			continue
+		}
+		i, ok := byInstance[b.Instance]
+		if !ok {
+			i = len(groups)
+			byInstance[b.Instance] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], t)
+	}
+	return groups
+}
+
+// flow returns the flow of a binding. Where a stream is gone the contact is out
+// of reach: the address in it is as a rule a private one. Datagrams need no flow.
+func (r *Relay) flow(b store.Binding, like *wire.Flow) *wire.Flow {
+	if f := r.cfg.Sender.Flow(b.Flow); f != nil && f.Alive() {
+		return f
+	}
+	uri, err := sipuri.Parse(b.Contact)
+	if err != nil || len(b.Path) > 0 || !overUDP(uri) {
+		return nil
+	}
+	f, err := r.cfg.Sender.FlowTo(uri, like)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+func overUDP(uri sipuri.URI) bool {
+	t, ok := uri.Param("transport")
+	return uri.Scheme == "sip" && (!ok || t == "udp" || t == "UDP")
+}

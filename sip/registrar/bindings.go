@@ -1,0 +1,68 @@
+package registrar
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/internal/pidf"
+	"rollcall/internal/store"
+)
+
+// alive returns the bindings that have not expired, b itself if all are.
+func alive(b []store.Binding, now time.Time) []store.Binding {
+	expired := func(b store.Binding) bool { return !b.Expires.After(now) }
+	if !slices.ContainsFunc(b, expired) {
+		return b
+	}
+	return slices.DeleteFunc(slices.Clone(b), expired)
+}
+
+// sorted orders bindings as targets are tried: the latest registration first,
+// which RFC 5626 §7 wants among the flows of one instance.
+func sorted(b []store.Binding) []store.Binding {
+	slices.SortFunc(b, func(x, y store.Binding) int {
+		if c := y.Updated.Compare(x.Updated); c != 0 {
+			return c
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return b
+}
+
+func nextExpiry(b []store.Binding) time.Time {
+	next := b[0].Expires
+	for _, x := range b[1:] {
+		if x.Expires.Before(next) {
+			next = x.Expires
+		}
+	}
+	return next
+}
+
+// registrations is what presence may show of bindings: RFC 3856 §7.2. The raw
+// contact stays private, the address-of-record stands for it.
+func registrations(aor string, bindings []store.Binding) []pidf.Registration {
+	out := make([]pidf.Registration, len(bindings))
+	for i, b := range bindings {
+		out[i] = pidf.Registration{ID: b.ID, Contact: aor, Instance: b.Instance, Q: b.Q, Expires: b.Expires}
+	}
+	slices.SortFunc(out, func(a, b pidf.Registration) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// sameToOthers reports whether two states of an address look alike from
+// outside: a refresh is no news.
+func sameToOthers(a, b []store.Binding) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, x := range a {
+		if !slices.ContainsFunc(b, func(y store.Binding) bool {
+			return x.ID == y.ID && x.Instance == y.Instance && x.Q == y.Q
+		}) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,5 @@
+// Package registrar keeps the bindings of addresses-of-record to contacts
+// (RFC 3261 §10, with the binding key and the flows of RFC 5626). A REGISTER is
+// worked out as a plan on a copy of the address's bindings, committed as a
+// whole, and only then becomes what others see: an immutable list per address.
+package registrar

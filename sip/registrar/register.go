@@ -1,0 +1,128 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/internal/auth"
+	"rollcall/internal/sipuri"
+	"rollcall/internal/store"
+	"rollcall/sip/wire"
+)
+
+// refusal is a final response that changes nothing.
+type refusal struct {
+	status  int
+	reason  string
+	headers []wire.Header
+}
+
+func refuse(status int, reason string) *refusal { return &refusal{status: status, reason: reason} }
+
+func tooBrief(minimum time.Duration) *refusal {
+	return &refusal{status: 423, headers: []wire.Header{{Name: "Min-Expires", Value: seconds(minimum)}}}
+}
+
+// Register answers a REGISTER of who for aor, RFC 3261 §10.3. It runs on the
+// shard of aor.
+func (r *Registrar) Register(ctx context.Context, req *wire.Request, aor string, who auth.Identity) {
+	resp := wire.Response{Status: 200}
+	bindings, no := r.register(ctx, req, aor, who)
+	if no != nil {
+		resp = wire.Response{Status: no.status, Reason: no.reason, Headers: no.headers}
+	} else {
+		resp.Headers = answer(req, bindings, time.Now())
+	}
+	if err := req.Respond(resp); err != nil {
+		slog.Debug("answer to REGISTER not sent", "aor", aor, "err", err)
+	}
+}
+
+func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string, who auth.Identity) ([]store.Binding, *refusal) {
+	if who.AOR != aor {
+		return nil, refuse(403, "")
+	}
+	if no := checkOptions(req); no != nil {
+		return nil, no
+	}
+	now := time.Now()
+	current := alive(r.stored(aor), now)
+	if len(req.Contacts) == 0 && !req.ContactStar {
+		return current, nil
+	}
+	p := &plan{
+		r: r, req: req, aor: aor, now: now,
+		path: req.Values("Path"), all: slices.Clone(current), mine: map[string]bool{},
+	}
+	if no := p.work(); no != nil {
+		return nil, no
+	}
+	if len(p.batch.Bindings) > 0 || len(p.batch.DropBindings) > 0 {
+		if err := r.cfg.Store.Commit(ctx, p.batch); err != nil {
+			return nil, commitFailed(aor, err)
+		}
+	}
+	r.replace(aor, p.all)
+	return p.all, nil
+}
+
+// checkOptions refuses extensions that are not there (RFC 3261 §8.2.2.3) and a
+// Path that the client would not understand in the answer (RFC 3327 §5.3).
+func checkOptions(req *wire.Request) *refusal {
+	unknown := req.Unsupported("path")
+	if len(unknown) == 0 && req.Header("Path") != "" && !req.HasOption("Supported", "path") && !req.HasOption("Require", "path") {
+		unknown = []string{"path"}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return &refusal{status: 420, headers: []wire.Header{{Name: "Unsupported", Value: strings.Join(unknown, ", ")}}}
+}
+
+func commitFailed(aor string, err error) *refusal {
+	slog.Error("bindings not stored", "aor", aor, "err", err)
+	if errors.Is(err, store.ErrUnavailable) {
+		return &refusal{status: 503, headers: []wire.Header{{Name: "Retry-After", Value: "10"}}}
+	}
+	return refuse(500, "")
+}
+
+// answer makes the headers of the 200: every binding of the address, with what
+// is left of its lifetime, and the Path as it came (RFC 3327 §5.3).
+func answer(req *wire.Request, bindings []store.Binding, now time.Time) []wire.Header {
+	h := make([]wire.Header, 0, len(bindings)+2)
+	for _, b := range bindings {
+		h = append(h, wire.Header{Name: "Contact", Value: "<" + b.Contact + ">" + b.Params + ";expires=" + seconds(b.Expires.Sub(now))})
+	}
+	if path := req.Header("Path"); path != "" {
+		h = append(h, wire.Header{Name: "Path", Value: path})
+	}
+	// RFC 3261 §10.3 step 8: clients without a clock set theirs by it.
+	return append(h, wire.Header{Name: "Date", Value: now.UTC().Format(http.TimeFormat)})
+}
+
+// seconds writes a duration in whole seconds, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64(max(0, (d+time.Second-1)/time.Second)), 10)
+}
+
+// supportsOutbound reports whether a Path value has the URI parameter "ob".
+func supportsOutbound(path string) bool {
+	_, rest, ok := strings.Cut(path, "<")
+	if !ok {
+		return false
+	}
+	text, _, _ := strings.Cut(rest, ">")
+	uri, err := sipuri.Parse(text)
+	if err != nil {
+		return false
+	}
+	_, ob := uri.Param("ob")
+	return ob
+}

@@ -1,0 +1,141 @@
+package sip
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"rollcall/internal/auth"
+	"rollcall/internal/metrics"
+	"rollcall/internal/shard"
+	"rollcall/sip/wire"
+)
+
+// requestTimeout bounds what a request may wait for the store; it lies below
+// Timer F of the client, 64*T1.
+const requestTimeout = 20 * time.Second
+
+// Registrar answers REGISTER.
+type Registrar interface {
+	Register(ctx context.Context, req *wire.Request, aor string, who auth.Identity)
+}
+
+// Presence answers PUBLISH.
+type Presence interface {
+	Publish(ctx context.Context, req *wire.Request, aor string, who auth.Identity)
+}
+
+// Notifier answers SUBSCRIBE.
+type Notifier interface {
+	Subscribe(ctx context.Context, req *wire.Request, resource string, who auth.Identity)
+	Events() []string
+}
+
+// IM answers MESSAGE.
+type IM interface {
+	Message(ctx context.Context, req *wire.Request, aor string, who auth.Identity)
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	Domains  []string // served, lower-case; the first is the default
+	Auth     *auth.Authenticator
+	Users    *auth.Users
+	Trust    []netip.Prefix // hops whose asserted identity is believed
+	Throttle *auth.Throttle
+	Pool     *shard.Pool
+	Metrics  *metrics.Metrics
+
+	Registrar Registrar
+	Presence  Presence
+	Notifier  Notifier
+	IM        IM
+}
+
+// Server is the handler of all SIP requests.
+type Server struct {
+	cfg     Config
+	domains map[string]bool
+	options []wire.Header
+}
+
+var _ wire.Handler = (*Server)(nil)
+
+// New returns a Server. The packages of the Notifier must be registered before.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg, domains: map[string]bool{}}
+	for _, d := range cfg.Domains {
+		s.domains[d] = true
+	}
+	s.options = capabilities(cfg.Notifier.Events())
+	return s
+}
+
+// ServeSIP takes a request on the goroutine of its reader. It finds the shard
+// and queues; everything else happens there, in order.
+func (s *Server) ServeSIP(req *wire.Request) {
+	m, ok := methods[req.Method]
+	switch {
+	case !ok:
+		// RFC 3261 §8.2.1 and §21.5.2
+		s.respond(req, wire.Response{Status: 501, Headers: []wire.Header{allow}})
+		return
+	case m.serve == nil:
+		m.refuse(s, req)
+		return
+	}
+	t, no := m.target(s, req)
+	if no != nil {
+		s.respond(req, *no)
+		return
+	}
+	if !s.cfg.Pool.Try(t.shard, func() { s.run(m, req, t) }) {
+		s.cfg.Metrics.Overload.Inc()
+		s.respond(req, overloaded())
+	}
+}
+
+// run serves one request on its shard.
+func (s *Server) run(m method, req *wire.Request, t target) {
+	defer func() {
+		if r := recover(); r != nil {
+			slog.Error("panic while serving a request", "method", req.Method, "panic", r, "stack", string(debug.Stack()))
+			s.cfg.Metrics.Panics.Inc()
+			if !req.Responded() {
+				s.respond(req, wire.Response{Status: 500})
+			}
+		}
+	}()
+	if time.Since(req.Received) > requestTimeout {
+		// The sender is about to give up or has: nothing would come of it but work.
+		s.cfg.Metrics.Overload.Inc()
+		s.respond(req, overloaded())
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	who, no := s.identify(ctx, req, t)
+	if no == nil {
+		no = m.authorize(s, req, t, who)
+	}
+	if no != nil {
+		s.respond(req, *no)
+		return
+	}
+	m.serve(s, ctx, req, t, who)
+}
+
+func (s *Server) respond(req *wire.Request, resp wire.Response) {
+	if err := req.Respond(resp); err != nil {
+		slog.Debug("response not sent", "method", req.Method, "status", resp.Status, "err", err)
+	}
+}
+
+// overloaded spreads the retries of those it turns away.
+func overloaded() wire.Response {
+	return wire.Response{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: strconv.Itoa(2 + rand.IntN(9))}}}
+}

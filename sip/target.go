@@ -1,0 +1,102 @@
+package sip
+
+import (
+	"rollcall/internal/shard"
+	"rollcall/internal/sipuri"
+	"rollcall/sip/event"
+	"rollcall/sip/wire"
+)
+
+// target is what a request is about.
+type target struct {
+	aor   string // canonical; empty inside a dialog
+	realm string // domain to authenticate in
+	shard int
+}
+
+// registration finds the address-of-record of a REGISTER: its To (RFC 3261 §10.3
+// steps 1 and 5).
+func (s *Server) registration(req *wire.Request) (target, *wire.Response) {
+	if no := s.checkRequestURI(req); no != nil {
+		return target{}, no
+	}
+	to, err := sipuri.Parse(req.To.URI)
+	if err != nil || !sipScheme(to.Scheme) {
+		return target{}, &wire.Response{Status: 400, Reason: "Bad To"}
+	}
+	return s.address(req, req.To.URI, wire.Response{Status: 404})
+}
+
+// resource finds what PUBLISH, MESSAGE and an initial SUBSCRIBE are about: the
+// Request-URI.
+func (s *Server) resource(req *wire.Request) (target, *wire.Response) {
+	if no := s.checkRequestURI(req); no != nil {
+		return target{}, no
+	}
+	t, no := s.address(req, req.RequestURI, relayingDenied)
+	if no == nil && req.Method != "PUBLISH" {
+		t.realm = s.realmOf(req, t.realm)
+	}
+	return t, no
+}
+
+// subscription finds the shard of a SUBSCRIBE. Inside a dialog our tag says it.
+func (s *Server) subscription(req *wire.Request) (target, *wire.Response) {
+	tag := req.To.Tag()
+	if tag == "" {
+		return s.resource(req)
+	}
+	i, ok := event.TagShard(tag)
+	if !ok {
+		// RFC 3261 §12.2.2
+		return target{}, &wire.Response{Status: 481}
+	}
+	return target{realm: s.realmOf(req, s.cfg.Domains[0]), shard: i}, nil
+}
+
+// relayingDenied answers requests for other domains: there is no way out of here
+// for what a client sends.
+var relayingDenied = wire.Response{Status: 403, Reason: "Domain Not Served"}
+
+// checkRequestURI is RFC 3261 §8.2.2.1. pres: is what RFC 3856 §5 lets a watcher write.
+func (s *Server) checkRequestURI(req *wire.Request) *wire.Response {
+	if !sipScheme(req.URI.Scheme) && req.URI.Scheme != "pres" {
+		return &wire.Response{Status: 416}
+	}
+	if req.Method == "REGISTER" && !s.domains[req.URI.Host] {
+		return &relayingDenied
+	}
+	return nil
+}
+
+// address makes a target of an address in one of our domains; foreign is the
+// answer for others.
+func (s *Server) address(_ *wire.Request, text string, foreign wire.Response) (target, *wire.Response) {
+	aor, err := sipuri.AOR(text)
+	if err != nil {
+		return target{}, &wire.Response{Status: 404}
+	}
+	user, domain := sipuri.Split(aor)
+	if !s.domains[domain] {
+		return target{}, &foreign
+	}
+	if user == "" {
+		return target{}, &wire.Response{Status: 404}
+	}
+	return target{aor: aor, realm: domain, shard: shard.Index(aor)}, nil
+}
+
+// realmOf returns the domain of the sender when it is ours: that is where its
+// account is.
+func (s *Server) realmOf(req *wire.Request, otherwise string) string {
+	from, err := sipuri.AOR(req.From.URI)
+	if err != nil {
+		return otherwise
+	}
+	if _, domain := sipuri.Split(from); s.domains[domain] {
+		return domain
+	}
+	return otherwise
+}
+
+func sipScheme(scheme string) bool { return scheme == "sip" || scheme == "sips" }
