@@ -1,0 +1,98 @@
+package presence
+
+import (
+	"rollcall/internal/pidf"
+	"rollcall/internal/store"
+	"rollcall/sip/event"
+	"rollcall/sip/wire"
+)
+
+// source is one subscription to presence.
+type source struct {
+	s     *Service
+	sub   *event.Subscription
+	state event.State // last decided
+
+	recorded bool // as pending, with the subscription
+}
+
+// View implements event.Source.
+func (src *source) View(bool) (event.View, bool) {
+	v := src.s.View(src.s.ctx, src.sub.Resource, src.sub.Watcher)
+	src.state = v.State
+	if v.State != event.Terminated {
+		src.list(v.State)
+	}
+	return event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}, true
+}
+
+// Refreshed implements event.Source: what the newest SUBSCRIBE asks for must be
+// there to be given (RFC 6665 §4.1.2.1, RFC 3261 §8.2.3).
+func (src *source) Refreshed() error {
+	if !src.sub.Accepts(pidf.ContentType) {
+		return &event.Refusal{Status: 406}
+	}
+	if len(src.sub.Body) > 0 {
+		return &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
+	}
+	return nil
+}
+
+// Record implements event.Recorder: that somebody asks to be let in must last.
+func (src *source) Record(b *store.Batch) {
+	if src.state != event.Pending {
+		return
+	}
+	w := src.watcher()
+	p := src.s.find(src.sub.Resource)
+	if p == nil {
+		return
+	}
+	if e := p.watchers.get(w.ID); e != nil {
+		if e.Status != pending {
+			return
+		}
+		w.Cause, w.Since = e.Cause, e.Since
+	}
+	b.Watchers = append(b.Watchers, p.watchers.row(w.Watcher))
+	src.recorded = true
+}
+
+// Ended implements event.Source.
+func (src *source) Ended(reason string, b *store.Batch) {
+	if p := src.s.find(src.sub.Resource); p != nil {
+		p.depart(watcherID(src.sub.ID), reason, b)
+	}
+}
+
+// forget ends the entry of a subscription that a restart finds blocked.
+func (src *source) forget(reason string) {
+	if p := src.s.find(src.sub.Resource); p != nil && src.sub.Restored {
+		var b store.Batch
+		p.depart(watcherID(src.sub.ID), reason, &b)
+		p.commitLater(b)
+	}
+}
+
+// list puts the watcher on the list, or moves it on. A poll by one who is let in
+// is not worth telling (RFC 3857 §4.7.2).
+func (src *source) list(shown event.State) {
+	if src.sub.Fetch && shown == event.Active {
+		return
+	}
+	p := src.s.find(src.sub.Resource)
+	if p == nil {
+		return
+	}
+	p.admit(src.watcher(), shown)
+}
+
+// watcher is the entry of this subscription.
+func (src *source) watcher() watcher {
+	sub := src.sub
+	return watcher{stored: src.recorded, Watcher: store.Watcher{
+		Presentity: sub.Resource, Event: Event, ID: watcherID(sub.ID), Watcher: sub.Watcher,
+		DisplayName: sub.DisplayName, Status: pending, Cause: "subscribe",
+		Since: sub.Created, Expires: sub.Expires,
+	}}
+}

@@ -1,0 +1,163 @@
+package presence
+
+import (
+	"time"
+
+	"rollcall/internal/shard"
+	"rollcall/internal/store"
+	"rollcall/sip/event"
+)
+
+// Watch is a watcher that has no subscription of its own: a list has it watch.
+type Watch struct {
+	ID                  string // unique, the same after a restart
+	Presentity, Watcher string // canonical addresses-of-record
+	DisplayName         string
+	Expires             time.Time
+	// Changed is called on any goroutine when View may give something else, or
+	// for no reason. It must not block.
+	Changed func()
+}
+
+// Watch registers a watcher, or takes over what a refresh says about one that
+// is known by its ID.
+func (s *Service) Watch(w Watch) {
+	seen := s.changesOf(w.Presentity)
+	s.cfg.Pool.Post(shard.Index(w.Presentity), func() {
+		p := s.obtain(w.Presentity)
+		if !p.known.Load() {
+			p.checkAccount()
+		}
+		_, again := p.watches[w.ID]
+		p.watches[w.ID] = &w
+		p.arm(w.Expires.Add(grace))
+		p.plan()
+		p.judge(&w)
+		if !again && p.changes.Load() != seen {
+			w.Changed() // the caller may have looked before it was registered
+		}
+	})
+}
+
+func (s *Service) changesOf(aor string) uint64 {
+	if p := s.find(aor); p != nil {
+		return p.changes.Load()
+	}
+	return 0
+}
+
+// judge has the list of watchers say of w what the policy does.
+func (p *presentity) judge(w *Watch) {
+	state := event.Terminated
+	if p.known.Load() {
+		state = event.Pending
+		if snap, err := p.snapshot(p.s.ctx); err == nil {
+			state = snap.view(p.decide(p.s.ctx, w.Watcher, snap)).State
+		}
+	}
+	p.admit(watcher{
+		Watcher: store.Watcher{
+			Presentity: p.aor, Event: Event, ID: watcherID(w.ID), Watcher: w.Watcher,
+			DisplayName: w.DisplayName, Since: time.Now(), Expires: w.Expires,
+		},
+		list: true,
+	}, state)
+}
+
+// Unwatch ends what Watch began, for a reason of RFC 6665 §4.1.3.
+func (s *Service) Unwatch(presentity, id, reason string) {
+	s.cfg.Pool.Post(shard.Index(presentity), func() {
+		p := s.find(presentity)
+		if p == nil {
+			return
+		}
+		delete(p.watches, id)
+		var b store.Batch
+		p.depart(watcherID(id), reason, &b)
+		p.commitLater(b)
+		p.plan()
+	})
+}
+
+// Watchers lists who watches a presentity, who waits to, and who did until
+// shortly. It may be called on any goroutine.
+func (s *Service) Watchers(presentity string) []WatcherInfo {
+	if p := s.find(presentity); p != nil {
+		return p.watchers.list(time.Now())
+	}
+	return nil
+}
+
+// admit brings the entry of a watcher in line with what it is shown.
+func (p *presentity) admit(w watcher, shown event.State) {
+	var b store.Batch
+	now := time.Now()
+	t := &p.watchers
+	e := t.get(w.ID)
+	changed := false
+	if e != nil && e.Status == waiting && shown != event.Terminated {
+		changed = t.apply(e, "giveup", now, &b)
+		e = nil
+	}
+	switch {
+	case e == nil && shown == event.Terminated:
+	case e == nil:
+		changed = t.join(&w, statusOf(shown), now, &b) || changed
+		p.arm(w.end())
+		p.plan()
+	default:
+		later := w.Expires.After(e.Expires)
+		t.extend(e, &w)
+		if cause := causeOf(e.Status, shown); cause != "" {
+			changed = t.apply(e, cause, now, &b)
+		} else if e.Status == pending && later && e.list {
+			t.save(e, &b)
+		}
+	}
+	p.commitLater(b)
+	if changed {
+		p.winfoChanged()
+	}
+}
+
+// depart ends the entry of a watcher.
+func (p *presentity) depart(id, reason string, b *store.Batch) {
+	e := p.watchers.get(id)
+	if e == nil || e.Status == waiting {
+		return
+	}
+	if _, ok := transitions[e.Status][reason]; !ok || reason == "subscribe" || reason == "approved" {
+		reason = "deactivated"
+	}
+	if p.watchers.apply(e, reason, time.Now(), b) {
+		p.arm(time.Now().Add(goneFor))
+		p.winfoChanged()
+	}
+}
+
+// commitLater writes rows that nobody waits for.
+func (p *presentity) commitLater(b store.Batch) {
+	if len(b.Watchers)+len(b.DropWatchers) > 0 {
+		p.s.cfg.Store.Defer(b)
+	}
+}
+
+func statusOf(s event.State) string {
+	if s == event.Active {
+		return active
+	}
+	return pending
+}
+
+// causeOf is the event that leads from a status to what is shown, "" for none.
+func causeOf(status string, shown event.State) string {
+	switch {
+	case shown == event.Terminated:
+		return "rejected"
+	case status == pending && shown == event.Active:
+		return "approved"
+	case status == active && shown == event.Pending:
+		return "subscribe"
+	}
+	return ""
+}
