@@ -19,6 +19,8 @@ type room struct {
 
 	mu        sync.Mutex
 	announced map[resourceKey]struct{} // by Changed, not yet seen to
+
+	spreading map[resourceKey]struct{} // empty; takes turns with announced
 }
 
 type callKey struct{ callID, remoteTag string }
@@ -30,6 +32,7 @@ func (r *room) init() {
 	r.byCall = make(map[callKey]*Subscription)
 	r.byResource = make(map[resourceKey][]*Subscription)
 	r.announced = make(map[resourceKey]struct{})
+	r.spreading = make(map[resourceKey]struct{})
 }
 
 func (s *Subscription) callKey() callKey { return callKey{s.dialog.callID, s.dialog.remoteTag} }

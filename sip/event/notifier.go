@@ -149,12 +149,12 @@ func (n *Notifier) Changed(event, resource string) {
 // spread marks the subscriptions of the resources announced.
 func (n *Notifier) spread(r *room) {
 	r.mu.Lock()
-	keys := r.announced
-	r.announced = make(map[resourceKey]struct{})
+	r.announced, r.spreading = r.spreading, r.announced
 	r.mu.Unlock()
-	for k := range keys {
+	for k := range r.spreading {
 		r.each(k, n.noticed)
 	}
+	clear(r.spreading)
 }
 
 // End terminates every subscription of resource, e.g. as noresource when its

@@ -83,7 +83,7 @@ func (w *source) reports(c *Watcher, fresh told, full bool) bool {
 		return old.status != statusTerminated // the end is told once
 	default:
 		// It came and went since the last document.
-		return !w.last.IsZero() && !c.Since.Before(w.last)
+		return !w.last.IsZero() && c.Since.After(w.last)
 	}
 }
 
