@@ -120,7 +120,7 @@ func TestUnsubscribe(t *testing.T) {
 		r.subscribe(sub{toTag: tag, expires: "0"})
 		log := r.take()
 		if len(log) != 2 || log[0].status() != 200 || log[0].header("Expires") != "0" ||
-			log[1].header("Subscription-State") != "terminated;reason=timeout" {
+			log[1].header("Subscription-State") != "terminated;reason=timeout" || string(log[1].out.Body) != "none" {
 			t.Fatalf("got %s", describe(log))
 		}
 		if len(r.rows()) != 0 || len(r.pkg.ended) != 1 || r.pkg.ended[0] != "timeout" {
@@ -309,5 +309,26 @@ func TestRepair(t *testing.T) {
 				t.Fatalf("got %s", describe(log))
 			}
 		})
+	})
+}
+
+// RFC 4662 §4.1: what the package wants in every 2xx and NOTIFY.
+func TestHeaded(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.pkg.headers = []wire.Header{{Name: "Require", Value: "eventlist"}}
+		r.pkg.set(amy, View{State: Pending, Tag: "p"})
+		tag := r.establish(sub{callID: "first"})
+		r.set(text("body"))
+		log := r.take()
+		r.subscribe(sub{callID: "first", toTag: tag, expires: "0"})
+		log = append(log, r.take()...)
+		if len(log) != 3 {
+			t.Fatalf("got %s", describe(log))
+		}
+		for _, m := range log {
+			if m.header("Require") != "eventlist" {
+				t.Errorf("no Require in %s", describe([]message{m}))
+			}
+		}
 	})
 }

@@ -153,14 +153,25 @@ func (n *Notifier) head(s *Subscription, route, substate string, v View) []byte 
 	b = append(b, ">\r\nSubscription-State: "...)
 	b = append(b, substate...)
 	b = append(b, "\r\n"...)
+	for _, h := range s.headers(v) {
+		b = appendHeader(b, h.Name, h.Value)
+	}
 	if len(v.Body) > 0 {
-		for _, h := range v.Headers {
-			b = appendHeader(b, h.Name, h.Value)
-		}
 		b = appendHeader(b, "Content-Type", v.ContentType)
 	}
 	r.head = b
 	return b
+}
+
+// headers are what the package wants in a message that carries v.
+func (s *Subscription) headers(v View) []wire.Header {
+	if len(v.Body) > 0 && len(v.Headers) > 0 {
+		return v.Headers
+	}
+	if h, ok := s.source.(Headed); ok {
+		return h.Headers()
+	}
+	return nil
 }
 
 func appendHeader(b []byte, name, value string) []byte {
@@ -170,17 +181,17 @@ func appendHeader(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// answerFetch sends the one NOTIFY of a poll (RFC 6665 §4.4.3).
-func (n *Notifier) answerFetch(s *Subscription) {
+// lastView is the final NOTIFY that a SUBSCRIBE with Expires 0 asks for: it shows
+// the state, as after every SUBSCRIBE (RFC 6665 §4.4.3, RFC 4662 §5.2).
+func (s *Subscription) lastView() final {
 	v, ok := s.source.View(true)
-	f := final{reason: "timeout"}
 	switch {
 	case ok && v.State == Terminated:
-		f = final{reason: v.Reason, retryAfter: v.RetryAfter, view: v}
+		return final{reason: v.Reason, retryAfter: v.RetryAfter, view: v}
 	case ok && v.State == Active:
-		f.view = v
+		return final{reason: "timeout", view: v}
 	}
-	n.end(s, f)
+	return final{reason: "timeout"}
 }
 
 // arm has tick called at the given time, or when s expires.

@@ -70,7 +70,9 @@ type Source interface {
 	// refresh cannot be stored it is called again with the old ones back.
 	Refreshed() error
 	// Ended says that the subscription is over, and why (a reason of RFC 6665
-	// §4.1.3). Rows added to b are written with the removal.
+	// §4.1.3). Rows added to b are written with the removal. It is the last call
+	// but for Headers. When a SUBSCRIBE ends the subscription, View(true) comes
+	// before it.
 	Ended(reason string, b *store.Batch)
 }
 
@@ -80,6 +82,12 @@ type Recorder interface {
 	Record(b *store.Batch)
 }
 
+// Headed is an optional part of Source: header lines of every 2xx and NOTIFY of
+// the subscription, with or without a body, e.g. Require: eventlist (RFC 4662 §4.1).
+type Headed interface {
+	Headers() []wire.Header
+}
+
 // View is the state of a resource as one watcher is to see it.
 type View struct {
 	State      State
@@ -87,7 +95,7 @@ type View struct {
 	RetryAfter time.Duration // when Terminated; 0 = none
 
 	ContentType string
-	Headers     []wire.Header // besides Content-Type, e.g. Require: eventlist
+	Headers     []wire.Header // go with the body, in place of those of Headed
 	Body        []byte        // not sent while Pending
 
 	// Tag identifies what the watcher knows after this view. A view with the Tag

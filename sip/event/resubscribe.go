@@ -126,7 +126,8 @@ func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscr
 	s.Flow = req.Flow
 	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
 	n.reroute(s)
-	b := n.remove(s, "timeout")
+	last := s.lastView()
+	b := n.remove(s, last.reason)
 	err := n.cfg.Store.Commit(ctx, b)
 	if err != nil {
 		// Over it is all the same; the row goes later, at its expiry at the latest.
@@ -136,7 +137,7 @@ func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscr
 	} else {
 		n.grant(req, s, 0)
 	}
-	s.sending.final = &final{reason: "timeout"}
+	s.sending.final = &last
 	n.pump(s)
 	return nil
 }

@@ -321,6 +321,8 @@ type fakePackage struct {
 	opened []*Subscription
 	fulls  []bool
 	again  error // of Refreshed
+
+	headers []wire.Header
 }
 
 func text(body string) View {
@@ -365,6 +367,8 @@ func (f *fakeSource) View(full bool) (View, bool) {
 	f.s.NextVersion()
 	return v, true
 }
+
+func (f *fakeSource) Headers() []wire.Header { return f.p.headers }
 
 func (f *fakeSource) Refreshed() error {
 	f.p.mu.Lock()

@@ -82,7 +82,7 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	n.grant(req, s, granted)
 	s.sending.open = true
 	if s.Fetch {
-		n.answerFetch(s)
+		n.end(s, s.lastView())
 		return nil
 	}
 	r.link(s)
@@ -159,10 +159,11 @@ func (n *Notifier) commit(ctx context.Context, s *Subscription) error {
 
 // grant sends the 200; RFC 6665 §8.3.1: never 202.
 func (n *Notifier) grant(req *wire.Request, s *Subscription, granted time.Duration) {
-	n.respond(req, wire.Response{Status: 200, ToTag: s.ID, Headers: []wire.Header{
+	headers := append([]wire.Header{
 		{Name: "Contact", Value: "<" + s.dialog.contact.Value() + ">"},
 		{Name: "Expires", Value: seconds(granted)},
-	}})
+	}, s.headers(View{})...)
+	n.respond(req, wire.Response{Status: 200, ToTag: s.ID, Headers: headers})
 }
 
 // packageOf checks what the request demands and finds its event package.
