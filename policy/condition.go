@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -24,8 +23,9 @@ type facts struct {
 func factsOf(req Request) facts {
 	f := facts{watcher: req.Watcher, sphere: req.Sphere, now: req.Now}
 	_, f.domain = sipuri.Split(req.Watcher)
-	if host, _, err := net.SplitHostPort(f.domain); strings.IndexByte(f.domain, ':') >= 0 && err == nil {
-		f.domain = host
+	// An address may keep a port; colons in brackets are part of the host.
+	if i := strings.LastIndexByte(f.domain, ':'); i > strings.LastIndexByte(f.domain, ']') {
+		f.domain = f.domain[:i]
 	}
 	return f
 }

@@ -1,0 +1,139 @@
+package rls
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"rollcall/internal/pidf"
+	"rollcall/internal/sipuri"
+	"rollcall/internal/xmlscan"
+	"rollcall/sip/event"
+)
+
+// notification is the content of one NOTIFY: resources, and the documents of
+// those that are active.
+type notification struct {
+	full      bool
+	limit     int
+	size      int // upper bound of the body
+	resources []resource
+	rest      []*member // did not fit
+}
+
+type resource struct {
+	member *member
+	state  state
+	body   []byte
+}
+
+// Upper bounds of what stands around resources and documents.
+const (
+	frameSize = 2048 // delimiters and header of the root part, the list element
+	partSize  = 384  // delimiter and header of a part
+	cidSize   = 256
+)
+
+func newNotification(full bool, limit int) *notification {
+	return &notification{full: full, limit: limit, size: frameSize}
+}
+
+// add adds a resource if there is room for it and another reserve bytes.
+func (n *notification) add(m *member, s state, body []byte, reserve int) bool {
+	size := m.briefSize()
+	if s.instance {
+		size += cidSize + len(s.reason)
+	}
+	if body != nil {
+		size += partSize + len(body)
+	}
+	if n.size+size+reserve > n.limit {
+		return false
+	}
+	n.size += size
+	n.resources = append(n.resources, resource{m, s, body})
+	return true
+}
+
+// render writes the multipart body. RFC 4662 §5, RFC 2387 §3.
+func (n *notification) render(list, subscription string, version uint32) (contentType string, body []byte) {
+	// Unique over all time: a subscription's id is, and no version comes twice.
+	stem := subscription + "." + strconv.FormatUint(uint64(version), 10) + "@" + idDomain(list)
+	root := "list." + stem
+	cids := make([]string, len(n.resources))
+	for i := range n.resources {
+		if n.resources[i].state.state == event.Active && n.resources[i].state.instance {
+			cids[i] = "m" + strconv.Itoa(i) + "." + stem
+		}
+	}
+	rlmi := n.rlmi(list, version, cids)
+	boundary := n.boundary(rlmi, subscription)
+
+	b := make([]byte, 0, n.size)
+	b = appendPart(b, boundary, root, typeRLMI, rlmi)
+	for i := range n.resources {
+		if cids[i] != "" {
+			b = appendPart(b, boundary, cids[i], pidf.ContentType, n.resources[i].body)
+		}
+	}
+	b = append(b, "--"...)
+	b = append(b, boundary...)
+	b = append(b, "--\r\n"...)
+	contentType = fmt.Sprintf(`%s;type="%s";start="<%s>";boundary="%s"`, typeMultipart, typeRLMI, root, boundary)
+	return contentType, b
+}
+
+// rlmi writes the list element. RFC 4662 §5.1.
+func (n *notification) rlmi(list string, version uint32, cids []string) []byte {
+	b := make([]byte, 0, 256+192*len(n.resources))
+	b = append(b, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+`<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="`...)
+	b = xmlscan.EscapeAttr(b, list)
+	b = append(b, `" version="`...)
+	b = strconv.AppendUint(b, uint64(version), 10)
+	b = append(b, `" fullState="`...)
+	b = strconv.AppendBool(b, n.full)
+	b = append(b, "\">\n"...)
+	for i := range n.resources {
+		r := &n.resources[i]
+		b = r.member.appendResource(b, r.state, cids[i])
+	}
+	return append(b, "</list>\n"...)
+}
+
+// boundary returns a delimiter that occurs in no part. RFC 2046 §5.1.1.
+func (n *notification) boundary(rlmi []byte, subscription string) string {
+	for i := 0; ; i++ {
+		boundary := "b" + strconv.Itoa(i) + "." + subscription
+		delimiter := []byte("--" + boundary)
+		clash := bytes.Contains(rlmi, delimiter)
+		for r := range n.resources {
+			clash = clash || bytes.Contains(n.resources[r].body, delimiter)
+		}
+		if !clash {
+			return boundary
+		}
+	}
+}
+
+// appendPart appends one part as it is: no transfer encoding but binary.
+func appendPart(b []byte, boundary, cid, mediaType string, body []byte) []byte {
+	b = append(b, "--"...)
+	b = append(b, boundary...)
+	b = append(b, "\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <"...)
+	b = append(b, cid...)
+	b = append(b, ">\r\nContent-Type: "...)
+	b = append(b, mediaType...)
+	b = append(b, ";charset=\"UTF-8\"\r\n\r\n"...)
+	b = append(b, body...)
+	return append(b, "\r\n"...)
+}
+
+// idDomain is the right-hand side of Content-IDs: the host of the list.
+func idDomain(list string) string {
+	_, host := sipuri.Split(list)
+	if strings.ContainsAny(host, ":[]") {
+		return "list.invalid" // an address literal is no domain
+	}
+	return host
+}

@@ -1,0 +1,205 @@
+package rls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"rollcall/internal/resourcelist"
+	"rollcall/internal/sipuri"
+	"rollcall/internal/store"
+	"rollcall/internal/xmlscan"
+	"rollcall/sip/wire"
+)
+
+// errNoList says that a resource is not, or no longer, a list.
+var errNoList = errors.New("not a list")
+
+// packageError says that a service does not serve an event package.
+type packageError struct{ packages []string }
+
+func (e *packageError) Error() string { return "the service does not serve this event package" }
+
+func (e *packageError) allow() []wire.Header {
+	if len(e.packages) == 0 {
+		return nil
+	}
+	return []wire.Header{{Name: "Allow-Events", Value: strings.Join(e.packages, ", ")}}
+}
+
+// place is where a list is defined.
+type place struct {
+	resource string
+	owner    string
+	document store.DocumentKey
+	// standing tells that the list is there even without a service: it is
+	// user+presence of a user.
+	standing bool
+}
+
+// content is a list as it was read.
+type content struct {
+	entries []resourcelist.Entry
+	deps    []store.DocumentKey
+}
+
+// presenceTag is what clients add to the user part for the list of a user.
+const presenceTag = "+presence"
+
+// locate finds out which list a resource is, if any. A user's own address never
+// is one, so that the common case is one look into the cache of accounts.
+func (s *Service) locate(ctx context.Context, resource string) (place, error) {
+	exists, err := s.exists(ctx, resource)
+	if err != nil {
+		return place{}, err
+	}
+	if exists {
+		return place{}, errNoList
+	}
+	user, domain := sipuri.Split(resource)
+	if base, ok := strings.CutSuffix(user, presenceTag); ok && base != "" {
+		owner := "sip:" + base + "@" + domain
+		exists, err := s.exists(ctx, owner)
+		if err != nil {
+			return place{}, err
+		}
+		if exists { // whatever others may claim
+			return place{resource, owner, serviceDocument(owner), true}, nil
+		}
+	}
+	key, err := s.cfg.Claims.Claimant(ctx, resource)
+	if errors.Is(err, store.ErrNotFound) {
+		return place{}, errNoList
+	}
+	if err != nil {
+		return place{}, fmt.Errorf("who claims %s: %w", resource, err)
+	}
+	// RFC 4826 §4.4.7: only documents named index count.
+	if key != serviceDocument(key.XUI) || key.XUI == "" {
+		return place{}, errNoList
+	}
+	return place{resource, key.XUI, key, false}, nil
+}
+
+func serviceDocument(owner string) store.DocumentKey {
+	return store.DocumentKey{XUI: owner, AUID: AUID, Path: "index"}
+}
+
+func (s *Service) exists(ctx context.Context, aor string) (bool, error) {
+	_, err := s.cfg.Users.Get(ctx, aor)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking up %s: %w", aor, err)
+	}
+	return true, nil
+}
+
+// read flattens the list. Deps are filled even with an error.
+func (s *Service) read(ctx context.Context, at place, event string) (content, error) {
+	c := content{deps: []store.DocumentKey{at.document}}
+	absent := errNoList
+	if at.standing {
+		absent = nil
+	}
+	stored, err := s.cfg.Documents.Document(ctx, at.document)
+	if errors.Is(err, store.ErrNotFound) {
+		return c, absent
+	}
+	if err != nil {
+		return c, fmt.Errorf("reading services of %s: %w", at.owner, err)
+	}
+	doc, err := xmlscan.Scan(stored.Body, xmlscan.DefaultLimits())
+	if err != nil {
+		slog.Warn("rls-services document cannot be read", "xui", at.owner, "err", err)
+		return c, absent
+	}
+	service := findService(doc, at.resource)
+	if service < 0 {
+		return c, absent
+	}
+	if err := checkPackages(doc, service, event); err != nil {
+		return c, err
+	}
+	list, err := s.flatten(ctx, doc, service, at.owner)
+	c.entries = list.Entries
+	c.deps = append(c.deps, list.Deps...)
+	if errors.Is(err, resourcelist.ErrAbsent) {
+		// The list will be there when the client has written it: empty till then.
+		err = nil
+	}
+	return c, err
+}
+
+func (s *Service) flatten(ctx context.Context, doc *xmlscan.Doc, service int, owner string) (resourcelist.List, error) {
+	for child := range doc.Children(service) {
+		switch {
+		case doc.Is(child, resourcelist.NamespaceRLS, "list"):
+			return s.cfg.Resolver.Inline(ctx, doc, child, owner)
+		case doc.Is(child, resourcelist.NamespaceRLS, "resource-list"):
+			return s.cfg.Resolver.Ref(ctx, strings.TrimSpace(doc.Text(child)), owner)
+		}
+	}
+	return resourcelist.List{}, nil
+}
+
+// findService returns the service whose uri is that of the resource, or -1.
+func findService(doc *xmlscan.Doc, resource string) int {
+	if !doc.Is(0, resourcelist.NamespaceRLS, "rls-services") {
+		return -1
+	}
+	for child := range doc.Children(0) {
+		if !doc.Is(child, resourcelist.NamespaceRLS, "service") {
+			continue
+		}
+		uri, _ := doc.Attr(child, "", "uri")
+		if aor, err := sipuri.AOR(uri); err == nil && aor == resource {
+			return child
+		}
+	}
+	return -1
+}
+
+// checkPackages is RFC 4826 §4.1: without packages, every event package is served.
+func checkPackages(doc *xmlscan.Doc, service int, event string) error {
+	for child := range doc.Children(service) {
+		if !doc.Is(child, resourcelist.NamespaceRLS, "packages") {
+			continue
+		}
+		wrong := new(packageError)
+		for p := range doc.Children(child) {
+			if !doc.Is(p, resourcelist.NamespaceRLS, "package") {
+				continue
+			}
+			name := strings.TrimSpace(doc.Text(p))
+			if name == event {
+				return nil
+			}
+			if isToken(name) && len(wrong.packages) < maxAllowed {
+				wrong.packages = append(wrong.packages, strings.Clone(name))
+			}
+		}
+		return wrong
+	}
+	return nil
+}
+
+// maxAllowed bounds Allow-Events of a refusal.
+const maxAllowed = 16
+
+// isToken reports whether s may stand in a header field as it is.
+func isToken(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if (c < 'a' || c > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '-' && s[i] != '.' {
+			return false
+		}
+	}
+	return true
+}
