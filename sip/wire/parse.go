@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,19 +62,14 @@ func ParseRequest(data []byte, flow *Flow) (*Request, *Response, error) {
 func (r *Request) read(m *message, data []byte) error {
 	var s singles
 	duplicate := s.collect(m.lines)
-	if err := r.readVia(); err != nil {
+	badVia := r.readVia()
+	if err := cmp.Or(m.problem, r.readStartLine(m.start), badVia, duplicate); err != nil {
 		return err
-	}
-	if m.problem != nil {
-		return m.problem
-	}
-	if err := r.readStartLine(m.start); err != nil {
-		return err
-	}
-	if duplicate != nil {
-		return duplicate
 	}
 	if err := checkLength(&s, len(m.body), r.Flow.Reliable()); err != nil {
+		return err
+	}
+	if err := r.checkScheme(); err != nil {
 		return err
 	}
 	parsed, err := parser.ParseSIP(data)
@@ -84,8 +80,5 @@ func (r *Request) read(m *message, data []byte) error {
 	if err := r.readSingles(&s); err != nil {
 		return err
 	}
-	if err := r.readContacts(); err != nil {
-		return err
-	}
-	return r.checkScheme()
+	return r.readContacts()
 }

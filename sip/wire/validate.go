@@ -124,7 +124,8 @@ func (r *Request) readStartLine(line string) error {
 	return nil
 }
 
-// checkScheme comes last: only a request that is otherwise sound is told 416.
+// checkScheme: RFC 3261 §8.2.2.1. It comes before the message parser, which knows
+// fewer schemes than there are.
 func (r *Request) checkScheme() error {
 	switch r.URI.Scheme {
 	case "sip", "sips", "pres":
