@@ -16,7 +16,7 @@ const writers = 32
 
 func document(xui, auid, path, body string) store.Document {
 	return store.Document{DocumentKey: store.DocumentKey{XUI: xui, AUID: auid, Path: path},
-		Body: []byte(body), ETag: "e-" + body, Modified: now()}
+		Body: []byte(body), ETag: fmt.Sprintf("e-%x", body), Modified: now()}
 }
 
 func testDocuments(t *testing.T, s store.Store) {

@@ -1,0 +1,2 @@
+// Package open turns a database URL of the configuration into a store.
+package open
