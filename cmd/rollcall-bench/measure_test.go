@@ -153,7 +153,7 @@ func TestDigest(t *testing.T) {
 		{"SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"},
 	} {
 		c := newCredentials(account{user: "Mufasa", password: "Circle of Life"})
-		c.cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzQpusqGemxURZJ"
+		c.cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
 		if c.authorization("GET", "/dir/index.html") != "" {
 			t.Error("nothing to send before a challenge")
 		}

@@ -21,7 +21,7 @@ type options struct {
 	UserPrefix  string        `default:"bench" help:"The accounts are PREFIX0, PREFIX1, ..."`
 	UsersFile   string        `type:"existingfile" placeholder:"FILE" help:"Accounts to use instead, as aor,password lines."`
 	Password    string        `default:"rollcall-bench" help:"Password of all accounts."`
-	NoAuth      bool          `help:"Send no credentials over SIP: the server trusts this address (rollcall serve --trust 127.0.0.1/32)."`
+	NoAuth      bool          `help:"Send no credentials: the server trusts this address (rollcall serve --trust 127.0.0.1/32)."`
 	PID         int           `name:"pid" help:"Process of the server, to measure its CPU time and memory."`
 	Duration    time.Duration `help:"Stop making changes after this time, whatever is left to do."`
 	Concurrency int           `default:"16" help:"Operations under way at a time."`

@@ -96,6 +96,9 @@ func (r *report) printText(out output) error {
 			fmt.Fprintf(w, "%s\t%s\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\n", head, label, l.P50, l.P90, l.P99, l.Max)
 			head = "\t\t\t\t"
 		}
+		if len(p.Latency) == 0 {
+			fmt.Fprintf(w, "%s\t\t\t\t\t\n", head)
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 
 func (s *server) options() options {
 	return options{
-		Target: s.conn.LocalAddr().String(), Transport: "udp", XCAP: s.http.URL, Domain: "localhost", UserPrefix: "bench",
+		Target: s.addr, Transport: "udp", XCAP: s.http.URL, Domain: "localhost", UserPrefix: "bench",
 		Password: "secret", Concurrency: 4, Sockets: 2, Timeout: 3 * time.Second,
 	}
 }
@@ -34,6 +34,7 @@ func TestFanout(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		challenge bool
+		transport string
 		rate      float64
 		fault     string
 		want      string // check that must not be zero
@@ -41,6 +42,7 @@ func TestFanout(t *testing.T) {
 		{name: "closed loop"},
 		{name: "closed loop with credentials", challenge: true},
 		{name: "open loop", rate: 500},
+		{name: "over TCP", transport: "tcp"},
 		{name: "stale", rate: 500, fault: "stale", want: faultStale},
 		{name: "CSeq backwards", rate: 500, fault: "cseq", want: faultCSeq},
 		{name: "NOTIFY before the answer", fault: "early", want: faultEarly},
@@ -49,6 +51,9 @@ func TestFanout(t *testing.T) {
 			s := newServer(t)
 			s.challenge, s.fault = tt.challenge, tt.fault
 			c := &fanoutCommand{options: s.options(), Presentities: 3, Watchers: 2, Changes: 4, Rate: tt.rate, Settle: 300 * time.Millisecond}
+			if tt.transport != "" {
+				c.Transport = tt.transport
+			}
 			r, err := outcome(t, func() (*report, error) { return c.run(t.Context()) })
 			if tt.want != "" {
 				if !errors.Is(err, errFailed) || !strings.Contains(err.Error(), tt.want) {
@@ -66,14 +71,16 @@ func TestFanout(t *testing.T) {
 			if tt.rate == 0 && last.Operations != 3*2*4 {
 				t.Errorf("%d states arrived", last.Operations)
 			}
-			if tt.challenge && s.auths < 3*5 {
-				t.Errorf("%d requests with credentials", s.auths)
-			}
-			for _, d := range s.dialogs {
-				if !d.ended {
-					t.Error("a subscription was left behind")
+			s.inspect(func() {
+				if tt.challenge && s.auths < 3*5 {
+					t.Errorf("%d requests with credentials", s.auths)
 				}
-			}
+				for _, d := range s.dialogs {
+					if !d.ended {
+						t.Error("a subscription was left behind")
+					}
+				}
+			})
 		})
 	}
 }
@@ -88,10 +95,12 @@ func TestSubscribe(t *testing.T) {
 	if len(r.Phases) != 3 || r.Phases[2].Operations != 20 || r.Notes["subscriptions active"] != 20 {
 		t.Errorf("%+v", r)
 	}
-	if s.dialogs[0].cseq != 4 { // first, two refreshes, last
-		t.Errorf("%d NOTIFYs", s.dialogs[0].cseq)
-	}
-	s.fault = "refuse"
+	s.inspect(func() {
+		if s.dialogs[0].cseq != 4 { // first, two refreshes, last
+			t.Errorf("%d NOTIFYs", s.dialogs[0].cseq)
+		}
+		s.fault = "refuse"
+	})
 	if _, err := c.run(t.Context()); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("refused: %v", err)
 	}
@@ -147,7 +156,7 @@ func TestXCAP(t *testing.T) {
 func TestNoServer(t *testing.T) {
 	s := newServer(t)
 	o := s.options()
-	s.conn.Close()
+	s.stop()
 	o.Timeout = 50 * time.Millisecond
 	c := &subscribeCommand{options: o, Count: 1, Watched: 1, Expires: 60, SkipRules: true}
 	if _, err := c.run(t.Context()); !errors.Is(err, errTimeout) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -16,8 +17,11 @@ import (
 // generator against, with faults on request.
 type server struct {
 	t    *testing.T
-	conn net.PacketConn
+	addr string
+	udp  net.PacketConn
+	tcp  net.Listener
 	http *httptest.Server
+	wait sync.WaitGroup
 
 	challenge bool   // ask for credentials
 	fault     string // see the cases in notifyAll
@@ -31,8 +35,11 @@ type server struct {
 	auths     int // requests with credentials
 }
 
+// peer sends to where a request came from.
+type peer func(data []byte) error
+
 type dialog struct {
-	peer            net.Addr
+	peer            peer
 	resource        string
 	from, to        string // as the subscriber sees them
 	callID, contact string
@@ -41,28 +48,38 @@ type dialog struct {
 	ended           bool
 }
 
+// newServer listens on UDP and TCP with the same port.
 func newServer(t *testing.T) *server {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, conn: conn, docs: map[string]string{}, states: map[string]string{}}
+	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, addr: tcp.Addr().String(), udp: udp, tcp: tcp, docs: map[string]string{}, states: map[string]string{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serveHTTP))
-	var wg sync.WaitGroup
-	wg.Go(s.serveSIP)
+	s.wait.Go(s.serveUDP)
+	s.wait.Go(s.serveTCP)
 	t.Cleanup(func() {
-		conn.Close()
+		s.stop()
 		s.http.Close()
-		wg.Wait()
+		s.wait.Wait()
 	})
 	return s
 }
 
-func (s *server) serveSIP() {
+func (s *server) stop() {
+	s.udp.Close()
+	s.tcp.Close()
+}
+
+func (s *server) serveUDP() {
 	buf := make([]byte, 64<<10)
 	for {
-		n, peer, err := s.conn.ReadFrom(buf)
+		n, addr, err := s.udp.ReadFrom(buf)
 		if err != nil {
 			return
 		}
@@ -71,13 +88,40 @@ func (s *server) serveSIP() {
 			s.t.Errorf("malformed: %v", err)
 			continue
 		}
-		if m.status == 0 {
-			s.request(m, peer)
-		}
+		s.request(m, func(data []byte) error {
+			_, err := s.udp.WriteTo(data, addr)
+			return err
+		})
 	}
 }
 
-func (s *server) request(m *message, peer net.Addr) {
+func (s *server) serveTCP() {
+	for {
+		conn, err := s.tcp.Accept()
+		if err != nil {
+			return
+		}
+		s.wait.Go(func() {
+			defer conn.Close()
+			r := bufio.NewReader(conn)
+			for {
+				m, err := readMessage(r)
+				if err != nil {
+					return
+				}
+				s.request(m, func(data []byte) error {
+					_, err := conn.Write(data)
+					return err
+				})
+			}
+		})
+	}
+}
+
+func (s *server) request(m *message, peer peer) {
+	if m.status != 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.challenge {
@@ -105,7 +149,7 @@ func (s *server) request(m *message, peer net.Addr) {
 	}
 }
 
-func (s *server) publish(m *message, peer net.Addr) {
+func (s *server) publish(m *message, peer peer) {
 	aor := addrSpec(m.get("to"))
 	s.tags++
 	s.answer(m, peer, 200, "", fmt.Sprintf("SIP-ETag: %d", s.tags))
@@ -137,7 +181,7 @@ func (s *server) notifyAll(aor string) {
 	}
 }
 
-func (s *server) subscribe(m *message, peer net.Addr) {
+func (s *server) subscribe(m *message, peer peer) {
 	var d *dialog
 	for _, known := range s.dialogs {
 		if known.callID == m.get("call-id") {
@@ -169,12 +213,12 @@ func (s *server) subscribe(m *message, peer net.Addr) {
 	s.notify(d, d.members)
 }
 
-func (s *server) answer(m *message, peer net.Addr, status int, to string, lines ...string) {
+func (s *server) answer(m *message, peer peer, status int, to string, lines ...string) {
 	if to == "" {
 		to = m.get("to")
 	}
 	lines = append(lines, "Via: "+m.get("via"), "From: "+m.get("from"), "To: "+to, "Call-ID: "+m.get("call-id"), "CSeq: "+m.get("cseq"),
-		"Contact: <sip:"+s.conn.LocalAddr().String()+">")
+		"Contact: <sip:"+s.addr+">")
 	s.write(peer, fmt.Sprintf("SIP/2.0 %d X\r\n%s\r\n\r\n", status, strings.Join(lines, "\r\n")))
 }
 
@@ -197,8 +241,8 @@ func (s *server) notify(d *dialog, members []string) {
 		d.contact, d, d.cseq, d.to, d.from, d.callID, d.cseq, state, contentType, len(body), body))
 }
 
-func (s *server) write(peer net.Addr, text string) {
-	if _, err := s.conn.WriteTo([]byte(text), peer); err != nil {
+func (s *server) write(peer peer, text string) {
+	if err := peer([]byte(text)); err != nil {
 		s.t.Logf("write: %v", err)
 	}
 }
@@ -255,4 +299,11 @@ func (s *server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprint(w, doc)
 	}
+}
+
+// inspect runs fn while nothing is served.
+func (s *server) inspect(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fn()
 }
