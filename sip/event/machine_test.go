@@ -252,9 +252,17 @@ func (m *machine) settle(rt *rapid.T) {
 	if !ok {
 		want = text("none")
 	}
-	for _, s := range m.n.rooms[shard.Index(amy)].byTag {
-		if got := m.peer.dialogs[s.dialog.callID].shown; got != string(want.Body) {
-			rt.Fatalf("%s was shown %q last, newest is %q", s.dialog.callID, got, want.Body)
+	var live []string
+	onShard(m.rig, func() {
+		for _, s := range m.n.rooms[shard.Index(amy)].byTag {
+			live = append(live, s.dialog.callID)
+		}
+	})
+	m.peer.mu.Lock()
+	defer m.peer.mu.Unlock()
+	for _, call := range live {
+		if got := m.peer.dialogs[call].shown; got != string(want.Body) {
+			rt.Fatalf("%s was shown %q last, newest is %q", call, got, want.Body)
 		}
 	}
 }
@@ -263,8 +271,12 @@ func (m *machine) expire(rt *rapid.T) {
 	time.Sleep(time.Hour + time.Minute)
 	synctest.Wait()
 	m.check(rt)
-	rm := &m.n.rooms[shard.Index(amy)]
-	if len(rm.byTag)+len(rm.byCall)+len(rm.byResource)+len(rm.unsaved)+len(m.n.quota.held)+len(m.rows()) != 0 {
+	left := len(m.rows())
+	onShard(m.rig, func() {
+		rm := &m.n.rooms[shard.Index(amy)]
+		left += len(rm.byTag) + len(rm.byCall) + len(rm.byResource) + len(rm.unsaved) + len(m.n.quota.held)
+	})
+	if left != 0 {
 		rt.Fatal("something is left after the expiry")
 	}
 	if opened, ended := len(m.pkg.opened), len(m.pkg.ended); opened != ended {

@@ -86,8 +86,10 @@ func (n *Notifier) notify(s *Subscription) {
 		return
 	}
 	p.owed, p.full = false, false
-	s.state, s.sent = v.State, v.Tag
-	n.saveLater(s)
+	if s.state != v.State || s.sent != v.Tag {
+		s.state, s.sent = v.State, v.Tag
+		n.saveLater(s)
+	}
 	if v.State == Pending {
 		v.Body = nil // RFC 5025 §3.2.1: no document before there is a decision
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 	"unique"
@@ -64,7 +63,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	if refusal != nil {
 		return refusal
 	}
-	before := s.terms()
+	before := s.latest()
 	after := before
 	after.accept = accept
 	after.supported = parseSupported(req, s.entry.options)
@@ -81,13 +80,13 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	after.remoteCSeq = req.CSeq
 	after.expires = time.Now().Add(granted)
 
-	s.setTerms(after)
+	s.setLatest(after)
 	leased := s.lease
 	err := s.source.Refreshed()
 	if err == nil {
 		s.lease = s.lease.extended()
 		if err = n.commit(ctx, s); err != nil {
-			s.setTerms(before)
+			s.setLatest(before)
 			s.lease = leased
 			if again := s.source.Refreshed(); again != nil {
 				slog.Debug("package cannot go back", "id", s.ID, "error", again)
@@ -95,7 +94,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 		}
 	}
 	if err != nil {
-		s.setTerms(before)
+		s.setLatest(before)
 		return refusalOf(err)
 	}
 	n.reroute(s)
@@ -125,6 +124,9 @@ func (n *Notifier) reroute(s *Subscription) {
 func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscription) *Refusal {
 	s.Flow = req.Flow
 	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	if target, bad := remoteTarget(req); bad == nil {
+		s.dialog.target = target
+	}
 	n.reroute(s)
 	last := s.lastView()
 	b := n.remove(s, last.reason)
@@ -142,8 +144,8 @@ func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscr
 	return nil
 }
 
-// terms are what each SUBSCRIBE of a dialog sets anew.
-type terms struct {
+// latest is what each SUBSCRIBE of a dialog sets anew.
+type latest struct {
 	accept, supported   []string
 	contentType, target string
 	body                []byte
@@ -153,17 +155,14 @@ type terms struct {
 	expires             time.Time
 }
 
-func (s *Subscription) terms() terms {
-	return terms{
+func (s *Subscription) latest() latest {
+	return latest{
 		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body, flow: s.Flow,
 		target: s.dialog.target, contact: s.dialog.contact, remoteCSeq: s.dialog.remoteCSeq, expires: s.Expires,
 	}
 }
 
-func (s *Subscription) setTerms(t terms) {
-	if !slices.Equal(s.Accept, t.accept) {
-		s.Accept = t.accept
-	}
-	s.Supported, s.ContentType, s.Body, s.Flow, s.Expires = t.supported, t.contentType, t.body, t.flow, t.expires
-	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = t.target, t.contact, t.remoteCSeq
+func (s *Subscription) setLatest(l latest) {
+	s.Accept, s.Supported, s.ContentType, s.Body, s.Flow, s.Expires = l.accept, l.supported, l.contentType, l.body, l.flow, l.expires
+	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = l.target, l.contact, l.remoteCSeq
 }
