@@ -88,7 +88,7 @@ func (p *presentity) mark(bit uint32) {
 // work does what was asked for. It runs on the shard.
 func (p *presentity) work() {
 	marks := p.marks.Swap(0)
-	if p.dropped {
+	if p.dropped || p.s.ctx.Err() != nil {
 		return
 	}
 	if marks&markUser != 0 || !p.known.Load() {

@@ -152,7 +152,7 @@ func (t *table) apply(w *watcher, cause string, now time.Time, b *store.Batch) b
 
 // remember keeps a terminated watcher for those who are told of changes only.
 func (t *table) remember(w *watcher, now time.Time) {
-	t.gone = slices.DeleteFunc(t.gone, func(d departed) bool { return !d.until.After(now) })
+	t.gone = slices.DeleteFunc(t.gone, func(d departed) bool { return d.info.ID == w.ID || !d.until.After(now) })
 	if len(t.gone) >= maxGone {
 		t.gone = slices.Delete(t.gone, 0, 1)
 	}

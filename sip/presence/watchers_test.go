@@ -1,0 +1,358 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall/internal/store"
+	"rollcall/internal/store/memory"
+	"rollcall/sip/event"
+)
+
+// RFC 3857 §4.7.1 and RFC 5025 §3.2.1, seen through watcher information.
+func TestWatcherStates(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		src, v, err := r.subscribe(subscription("s1", bo, time.Hour))
+		if err != nil || v.State != event.Pending || len(v.Body) != 0 {
+			t.Fatalf("%v %v %s", err, v.State, v.Body)
+		}
+		r.expectWinfo("bo pending subscribe")
+		r.news(WinfoEvent, amy)
+
+		r.rules(amy, "allow "+bo)
+		r.expectWinfo("bo active approved")
+		if r.news(WinfoEvent, amy) == 0 || r.news(Event, amy) == 0 {
+			t.Error("approval was not told")
+		}
+		r.on(amy, func() { v, _ = src.View(false) })
+		if v.State != event.Active || len(v.Body) == 0 {
+			t.Errorf("approved: %v %s", v.State, v.Body)
+		}
+
+		r.rules(amy, "confirm "+bo)
+		r.expectWinfo("bo pending subscribe")
+		r.on(amy, func() { v, _ = src.View(false) })
+		if v.State != event.Pending || len(v.Body) != 0 {
+			t.Errorf("to be confirmed again: %v %s", v.State, v.Body)
+		}
+
+		r.rules(amy, "block "+bo)
+		r.on(amy, func() { v, _ = src.View(false) })
+		if v.State != event.Terminated || v.Reason != "rejected" {
+			t.Errorf("blocked: %v %s", v.State, v.Reason)
+		}
+		r.end(src, "rejected")
+		r.expectWinfo("bo terminated rejected")
+		time.Sleep(goneFor)
+		r.expectWinfo()
+		if _, _, err = r.subscribe(subscription("s2", bo, time.Hour)); !refused(err, 403) {
+			t.Errorf("new subscription: %v", err)
+		}
+		r.expectWinfo()
+	})
+}
+
+func refused(err error, status int) bool {
+	refusal, ok := errors.AsType[*event.Refusal](err)
+	return ok && refusal.Status == status
+}
+
+func TestActiveEnds(t *testing.T) {
+	for _, tt := range []struct{ reason, cause string }{
+		{"timeout", "timeout"}, {"noresource", "noresource"}, {"deactivated", "deactivated"},
+		{"probation", "probation"}, {"invariant", "deactivated"},
+	} {
+		inBubble(t, Config{}, func(t *testing.T, r *rig) {
+			r.rules(amy, "allow "+bo)
+			src, _, err := r.subscribe(subscription("s1", bo, time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.end(src, tt.reason)
+			r.expectWinfo("bo terminated " + tt.cause)
+		})
+	}
+}
+
+// RFC 3857 §4.7.1: who was never decided about waits, over restarts too.
+func TestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}, memory.New())
+		defer func() { r.close() }()
+		src, _, err := r.subscribe(subscription("s1", bo, time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.end(src, "timeout")
+		r.expectWinfo("bo waiting timeout")
+		r = r.restart()
+		r.expectWinfo("bo waiting timeout")
+
+		time.Sleep(time.Second)
+		if _, _, err = r.subscribe(subscription("s2", bo, time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		r.expectWinfo("bo terminated giveup", "bo pending subscribe")
+		r = r.restart() // and the subscription does not come back
+		time.Sleep(grace + time.Second)
+		r.expectWinfo("bo waiting timeout")
+		r.rules(amy, "allow "+bo)
+		r.expectWinfo("bo terminated approved")
+		r = r.restart()
+		r.expectWinfo()
+	})
+}
+
+func TestWaitingEnds(t *testing.T) {
+	for rule, want := range map[string]string{
+		"allow": "approved", "polite-block": "approved", "block": "rejected", "confirm": "",
+	} {
+		inBubble(t, Config{}, func(t *testing.T, r *rig) {
+			src, _, err := r.subscribe(subscription("s1", bo, time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.end(src, "timeout")
+			r.rules(amy, rule+" "+bo)
+			if want != "" {
+				r.expectWinfo("bo terminated " + want)
+				return
+			}
+			r.expectWinfo("bo waiting timeout")
+			time.Sleep(73 * time.Hour)
+			synctest.Wait()
+			rows := 0
+			if err := r.store.LoadWatchers(context.Background(), time.Time{}, func(store.Watcher) error { rows++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.winfo(); len(got) != 0 || rows != 0 {
+				t.Errorf("after three days %v, %d rows", got, rows)
+			}
+		})
+	}
+}
+
+func TestWaitingIsBounded(t *testing.T) {
+	inBubble(t, Config{MaxWaiting: 3}, func(t *testing.T, r *rig) {
+		for i := range 5 {
+			poll := subscription(fmt.Sprint("s", i), fmt.Sprintf("sip:w%d@example.test", i), 0)
+			poll.Fetch = true
+			src, _, err := r.subscribe(poll)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.end(src, "timeout")
+			time.Sleep(time.Second)
+		}
+		r.expectWinfo("w0 terminated giveup", "w1 terminated giveup", "w2 waiting timeout", "w3 waiting timeout", "w4 waiting timeout")
+	})
+}
+
+// RFC 3857 §4.7.2: a poll by one who is let in is not told of.
+func TestPolls(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		poll := func(id string) event.View {
+			sub := subscription(id, bo, 0)
+			sub.Fetch = true
+			src, v, err := r.subscribe(sub)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.end(src, "timeout")
+			return v
+		}
+		if v := poll("s1"); v.State != event.Pending || len(v.Body) != 0 {
+			t.Errorf("%v %s", v.State, v.Body)
+		}
+		time.Sleep(time.Second)
+		poll("s2")
+		r.expectWinfo("bo terminated giveup", "bo waiting timeout")
+		r.rules(amy, "allow "+bo)
+		time.Sleep(goneFor)
+		if v := poll("s3"); v.State != event.Active || len(v.Body) == 0 {
+			t.Errorf("%v %s", v.State, v.Body)
+		}
+		r.expectWinfo()
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		sub := subscription("s1", bo, time.Hour)
+		sub.Accept = []string{"application/xpidf+xml"}
+		if _, _, err := r.subscribe(sub); !refused(err, 406) {
+			t.Errorf("Accept: %v", err)
+		}
+		sub = subscription("s1", bo, time.Hour)
+		sub.ContentType, sub.Body = "application/simple-filter+xml", []byte("<filter-set/>")
+		if _, _, err := r.subscribe(sub); !refused(err, 415) {
+			t.Errorf("body: %v", err)
+		}
+		r.users.set(amy, false)
+		if _, _, err := r.subscribe(subscription("s1", bo, time.Hour)); !refused(err, 404) {
+			t.Errorf("unknown: %v", err)
+		}
+		r.users.err = store.ErrUnavailable
+		if _, _, err := r.subscribe(subscription("s1", bo, time.Hour)); !refused(err, 503) {
+			t.Errorf("store down: %v", err)
+		}
+	})
+}
+
+// The owner's own subscription gets the plain document, whatever else it takes.
+func TestOwnSubscription(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.must(amy, typed, document(tuple("a", "open")))
+		sub := subscription("s1", amy, time.Hour)
+		sub.Accept = []string{"multipart/related", "application/rlmi+xml", "application/pidf+xml"}
+		_, v, err := r.subscribe(sub)
+		if err != nil || v.ContentType != "application/pidf+xml" || v.State != event.Active {
+			t.Errorf("%v %v %s", err, v.State, v.ContentType)
+		}
+	})
+}
+
+// A pending subscription taken over after a restart keeps its entry and its age.
+func TestPendingComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}, memory.New())
+		defer func() { r.close() }()
+		sub := subscription("s1", bo, time.Hour)
+		if _, _, err := r.subscribe(sub); err != nil {
+			t.Fatal(err)
+		}
+		r.news(WinfoEvent, amy)
+		since := r.s.Watchers(amy)[0].Since
+		r = r.restart()
+		sub.Restored = true
+		if _, _, err := r.subscribe(sub); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * grace)
+		r.expectWinfo("bo pending subscribe")
+		if got := r.s.Watchers(amy)[0]; !got.Since.Equal(since) || !got.Expires.Equal(sub.Expires) {
+			t.Errorf("%+v", got)
+		}
+		r.rules(amy, "block "+bo)
+		sub = subscription("s1", bo, time.Hour)
+		sub.Restored = true
+		if _, _, err := r.subscribe(sub); !refused(err, 403) {
+			t.Errorf("%v", err)
+		}
+		r.expectWinfo("bo terminated rejected")
+	})
+}
+
+// Members of a list watch as if they had subscribed.
+func TestWatch(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		var calls atomic.Int32
+		told := func() int { synctest.Wait(); return int(calls.Swap(0)) }
+		watch := Watch{ID: "list1 " + amy, Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Hour), Changed: func() { calls.Add(1) }}
+		r.s.Watch(watch)
+		r.expectWinfo("bo pending subscribe")
+		r.view(bo)
+		told()
+		r.rules(amy, "allow "+bo)
+		r.expectWinfo("bo active approved")
+		if told() == 0 {
+			t.Error("approval was not told")
+		}
+		r.must(amy, typed, document(tuple("a", "open")))
+		if told() != 1 {
+			t.Error("state was not told once")
+		}
+		r.rules(amy, "block "+bo)
+		r.expectWinfo("bo terminated rejected")
+		if told() == 0 {
+			t.Error("block was not told")
+		}
+		r.rules(amy, "polite-block "+bo)
+		r.expectWinfo("bo active subscribe")
+		watch.Expires = time.Now().Add(2 * time.Hour)
+		r.s.Watch(watch) // a refresh
+		r.expectWinfo("bo active subscribe")
+		if w := r.s.Watchers(amy)[0]; !w.Expires.Equal(watch.Expires) {
+			t.Errorf("expires %v, want %v", w.Expires, watch.Expires)
+		}
+		told()
+		r.s.Unwatch(amy, watch.ID, "timeout")
+		r.expectWinfo("bo terminated timeout")
+		r.must(amy, typed, document(tuple("b", "open")))
+		if told() != 0 {
+			t.Error("told after the end")
+		}
+	})
+}
+
+// What changes between a look and the registration is told afterwards.
+func TestWatchMissesNothing(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.rules(amy, "allow "+bo)
+		r.view(bo)
+		var calls atomic.Int32
+		hold := make(chan struct{})
+		blocked := request(t, 77, amy, typed, document(tuple("a", "open")), func([]byte) error { <-hold; return nil })
+		r.calls = 100
+		go r.publishBlocked(blocked)
+		synctest.Wait() // the shard is at the answer, the change still to come
+		r.s.Watch(Watch{ID: "l", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Hour), Changed: func() { calls.Add(1) }})
+		r.view(bo)
+		close(hold)
+		synctest.Wait()
+		if calls.Load() != 1 {
+			t.Errorf("%d calls", calls.Load())
+		}
+	})
+}
+
+func TestWatchOfNobody(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.users.set(amy, false)
+		var calls atomic.Int32
+		r.s.Watch(Watch{ID: "l", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Hour), Changed: func() { calls.Add(1) }})
+		r.expectWinfo()
+		r.users.set(amy, true)
+		r.s.UserChanged(amy)
+		r.expectWinfo("bo pending subscribe")
+		if calls.Load() == 0 {
+			t.Error("the account was not told of")
+		}
+	})
+}
+
+// A list that stops refreshing is forgotten; the watcher was never decided about.
+func TestWatchExpires(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.s.Watch(Watch{ID: "l", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Minute), Changed: func() {}})
+		synctest.Wait()
+		time.Sleep(time.Minute + grace + time.Second)
+		r.expectWinfo("bo waiting timeout")
+		if p := r.s.find(amy); len(p.watches) != 0 {
+			t.Error("still registered")
+		}
+	})
+}
+
+// RFC 3858 §3.1: ids name subscriptions, are stable and tell nothing else.
+func TestWatcherIDs(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.rules(amy, "allow "+bo)
+		for _, id := range []string{"s1", "s2"} {
+			if _, _, err := r.subscribe(subscription(id, bo, time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.expectWinfo("bo active subscribe", "bo active subscribe")
+		a, b := r.s.Watchers(amy)[0].ID, r.s.Watchers(amy)[1].ID
+		if a == b || strings.Contains(a+b, "s1") {
+			t.Errorf("%s %s", a, b)
+		}
+	})
+}
