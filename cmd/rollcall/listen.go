@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"rollcall/sip/wire"
+)
+
+// maxHTTPConns bounds the connections of one HTTP listener.
+const maxHTTPConns = 8192
+
+// listenSIP opens UDP and TCP on one address: RFC 3261 §18.2.1 wants both.
+func listenSIP(ctx context.Context, e *wire.Endpoint, addr string) (netip.AddrPort, error) {
+	addr, err := withPort(ctx, addr)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	bound, err := e.Listen(ctx, "udp", addr)
+	if err != nil {
+		return netip.AddrPort{}, cannotListen("SIP over UDP", addr, err)
+	}
+	if _, err := e.Listen(ctx, "tcp", addr); err != nil {
+		return netip.AddrPort{}, cannotListen("SIP over TCP", addr, err)
+	}
+	return bound, nil
+}
+
+// withPort replaces port 0 by one that is free for UDP and for TCP.
+func withPort(ctx context.Context, addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port != "0" {
+		return addr, err
+	}
+	var lc net.ListenConfig
+	for range 20 {
+		udp, err := lc.ListenPacket(ctx, "udp", addr)
+		if err != nil {
+			return "", cannotListen("SIP over UDP", addr, err)
+		}
+		_, port, _ = net.SplitHostPort(udp.LocalAddr().String())
+		found := net.JoinHostPort(host, port)
+		tcp, err := lc.Listen(ctx, "tcp", found)
+		udp.Close()
+		if err == nil {
+			tcp.Close()
+			return found, nil
+		}
+	}
+	return "", listenError{fmt.Errorf("SIP: no port on %s is free for both UDP and TCP", host)}
+}
+
+func listenHTTP(ctx context.Context, what, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, cannotListen(what, addr, err)
+	}
+	return &boundedListener{Listener: l, slots: make(chan struct{}, maxHTTPConns), closed: make(chan struct{})}, nil
+}
+
+// cannotListen says why, without the words of system calls where they are known.
+func cannotListen(what, addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return listenError{fmt.Errorf("%s: %s is in use by another program", what, addr)}
+	case errors.Is(err, syscall.EACCES):
+		return listenError{fmt.Errorf("%s: no permission to listen on %s", what, addr)}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return listenError{fmt.Errorf("%s: %s is not an address of this machine", what, addr)}
+	}
+	return listenError{fmt.Errorf("%s: cannot listen on %s: %w", what, addr, err)}
+}
+
+// newHTTPServer returns a server whose clients cannot hold it up: each phase has
+// its deadline, and headers above the limit get 431.
+func newHTTPServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// boundedListener accepts only so many connections at a time; others wait in the
+// kernel's queue.
+type boundedListener struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept waits for a free slot, then for a connection.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &boundedConn{Conn: c, release: func() { <-l.slots }}, nil
+}
+
+// Close stops accepting.
+func (l *boundedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// boundedConn gives its slot back when it is closed.
+type boundedConn struct {
+	net.Conn
+	once    sync.Once
+	release func()
+}
+
+// Close closes the connection.
+func (c *boundedConn) Close() error {
+	defer c.once.Do(c.release)
+	return c.Conn.Close()
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rollcall/internal/auth"
+	"rollcall/internal/bus"
+	"rollcall/internal/config"
+	"rollcall/internal/metrics"
+	"rollcall/internal/resourcelist"
+	"rollcall/internal/shard"
+	"rollcall/internal/store"
+	"rollcall/internal/wheel"
+	"rollcall/internal/xmlscan"
+	"rollcall/policy"
+	"rollcall/rls"
+	"rollcall/sip"
+	"rollcall/sip/event"
+	"rollcall/sip/im"
+	"rollcall/sip/presence"
+	"rollcall/sip/registrar"
+	"rollcall/sip/winfo"
+	"rollcall/sip/wire"
+	"rollcall/xcap"
+	"rollcall/xcap/usage"
+)
+
+const (
+	tick       = 50 * time.Millisecond // resolution of protocol timers
+	userTTL    = 5 * time.Second       // how long an account may be out of date
+	reapEvery  = 20 * time.Second
+	secretName = "digest"
+)
+
+// node is one running server: all parts, wired.
+type node struct {
+	cfg     *config.Config
+	store   store.Store
+	metrics *metrics.Metrics
+	bus     bus.Bus
+	wheel   *wheel.Wheel
+	pool    *shard.Pool
+
+	users     *auth.Users
+	policy    *policy.Engine
+	presence  *presence.Service
+	lists     *rls.Service
+	registrar *registrar.Registrar
+	notifier  *event.Notifier
+	endpoint  *wire.Endpoint
+	gate      gate
+
+	xcap, admin             *http.Server
+	xcapSocket, adminSocket net.Listener
+	sipAddrs                []netip.AddrPort
+
+	ready  atomic.Bool
+	failed chan error // a listener that ended by itself
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// newNode opens the database and makes all parts. Nothing listens yet.
+func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
+	n := &node{cfg: cfg, metrics: metrics.New(), failed: make(chan error, 2), gate: gate{open: make(chan struct{})}}
+	var err error
+	if n.store, err = openStore(ctx, &cfg.Place, n.metrics.Commit); err != nil {
+		return nil, err
+	}
+	secret, err := n.store.Secret(ctx, secretName)
+	if err != nil {
+		return nil, errors.Join(databaseError{err}, n.store.Close())
+	}
+	n.wheel = wheel.New(tick)
+	n.pool = shard.New(cfg.QueueLimit, func(any) { n.metrics.Panics.Inc() })
+	n.endpoint = wire.New(wire.Config{Handler: &n.gate, Metrics: n.metrics, Wheel: n.wheel, Advertise: cfg.Advertise})
+	n.users = auth.NewUsers(n.store, userTTL)
+	n.wire(auth.New(secret, n.users), auth.NewThrottle())
+	n.subscribe()
+	return n, nil
+}
+
+// wire makes the services and connects them.
+func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) {
+	cfg := n.cfg
+	trust, _ := cfg.TrustedPrefixes() // checked by Normalize
+	roots := []string{cfg.XCAPRoot}
+	resolver := &resourcelist.Resolver{Docs: n.store, Roots: roots, MaxEntries: cfg.MaxListEntries}
+	provide := policy.ProvideNone
+	if cfg.ProvideDefault == "all" {
+		provide = policy.ProvideAll
+	}
+	n.policy = policy.NewEngine(n.store, resolver, policy.Options{ProvideDefault: provide})
+	n.presence = presence.New(presence.Config{
+		Store: n.store, Documents: n.store, Policy: n.policy, Users: n.users,
+		Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
+		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
+		MaxWatchers: cfg.MaxWatchers, AllowEvents: []string{presence.Event, presence.WinfoEvent},
+	})
+	n.lists = rls.New(rls.Config{
+		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver, Presence: n.presence,
+		Wheel: n.wheel, Domains: cfg.Domain,
+	})
+	n.notifier = event.New(event.Config{
+		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
+		Pacing: pacings[cfg.Pacing], MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
+		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
+	})
+	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
+	n.notifier.Register(winfo.New(n.watchers))
+	n.presence.Notify(n.notifier.Changed)
+	n.registrar = registrar.New(registrar.Config{
+		Store: n.store, Pool: n.pool, Wheel: n.wheel, Bus: &n.bus, Metrics: n.metrics,
+		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
+		MaxContacts: cfg.MaxContacts, Changed: n.presence.SetBindings,
+	})
+	n.gate.handler = sip.New(sip.Config{
+		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
+		Pool: n.pool, Metrics: n.metrics,
+		Registrar: n.registrar, Presence: n.presence, Notifier: n.notifier,
+		IM: im.New(im.Config{
+			Bindings: n.registrar, Users: n.users, Sender: n.endpoint, Wheel: n.wheel, MaxBody: cfg.MaxMessageBytes,
+		}),
+	})
+	limits := xmlscan.DefaultLimits()
+	limits.Bytes = cfg.MaxDocumentBytes
+	n.xcap = newHTTPServer(xcap.New(xcap.Config{
+		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: roots, Domains: cfg.Domain,
+		Usages: usage.All(usage.Options{TestUsages: cfg.EnableTestUsages}), Limits: limits,
+		Trust: trust, Throttle: throttle, Metrics: n.metrics,
+	}))
+	n.admin = newHTTPServer(n.adminHandler())
+}
+
+var pacings = map[string]event.Pacing{"off": event.Off, "gentle": event.Gentle, "rfc": event.RFC}
+
+// watchers gives winfo what presence knows of the watchers of a presentity.
+func (n *node) watchers(presentity string) []winfo.Watcher {
+	known := n.presence.Watchers(presentity)
+	out := make([]winfo.Watcher, len(known))
+	for i, w := range known {
+		out[i] = winfo.Watcher{Watcher: w.Watcher, Terminated: w.Terminated}
+	}
+	return out
+}
+
+// subscribe connects the services to the bus. Publishers return only when all
+// have been told, so what was answered is in force.
+func (n *node) subscribe() {
+	n.bus.Subscribe(func(e bus.Event) {
+		switch e := e.(type) {
+		case bus.DocumentChanged:
+			n.presence.DocumentChanged(e)
+			n.lists.DocumentChanged(e)
+		case bus.UserChanged:
+			n.users.Forget(e.AOR)
+			n.presence.UserChanged(e.AOR)
+			n.pool.Post(shard.Index(e.AOR), func() { n.endUser(e.AOR) })
+		}
+	})
+}
+
+// endUser ends what belongs to an account that is gone.
+func (n *node) endUser(aor string) {
+	ctx, cancel := context.WithTimeout(context.Background(), userTTL)
+	defer cancel()
+	if _, err := n.users.Get(ctx, aor); !errors.Is(err, store.ErrNotFound) {
+		return
+	}
+	n.registrar.UserRemoved(aor)
+	for _, name := range n.notifier.Events() {
+		n.notifier.End(name, aor, "noresource")
+	}
+}
+
+// start listens, takes up the state of an earlier run and opens the gate. The
+// sockets come first: whoever sends meanwhile waits, instead of being told that
+// its subscription is unknown.
+func (n *node) start(ctx context.Context) error {
+	for _, addr := range n.cfg.SIPListen {
+		bound, err := listenSIP(ctx, n.endpoint, addr)
+		if err != nil {
+			return err
+		}
+		n.sipAddrs = append(n.sipAddrs, bound)
+	}
+	var err error
+	if n.xcapSocket, err = listenHTTP(ctx, "XCAP", n.cfg.HTTPListen); err != nil {
+		return err
+	}
+	if n.adminSocket, err = listenHTTP(ctx, "admin", n.cfg.AdminListen); err != nil {
+		return err
+	}
+	n.serveHTTP(n.admin, n.adminSocket)
+	if err := n.restore(ctx); err != nil {
+		return err
+	}
+	n.gate.lift()
+	n.serveHTTP(n.xcap, n.xcapSocket)
+	background, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.wg.Go(func() { n.reap(background) })
+	n.ready.Store(true)
+	return nil
+}
+
+func (n *node) restore(ctx context.Context) error {
+	if err := n.presence.Restore(ctx); err != nil {
+		return fmt.Errorf("restoring presence: %w", err)
+	}
+	if err := n.registrar.Restore(ctx); err != nil {
+		return fmt.Errorf("restoring registrations: %w", err)
+	}
+	if err := n.notifier.Restore(ctx); err != nil {
+		return fmt.Errorf("restoring subscriptions: %w", err)
+	}
+	return nil
+}
+
+func (n *node) serveHTTP(s *http.Server, l net.Listener) {
+	n.wg.Go(func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
+		}
+	})
+}
+
+// reap removes expired rows: none outlives its expiry by a minute.
+func (n *node) reap(ctx context.Context) {
+	t := time.NewTicker(reapEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if _, err := n.store.Reap(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				slog.Error("expired rows not removed", "err", err)
+			}
+		}
+	}
+}
+
+func (n *node) xcapURL() string   { return "http://" + n.xcapSocket.Addr().String() + n.cfg.XCAPRoot }
+func (n *node) adminAddr() string { return n.adminSocket.Addr().String() }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+)
+
+// stop ends a node, whatever of it has been started: no new requests, work in
+// progress to its end, then sockets, then the database. What takes longer than
+// the configured time is cut off; nothing that was answered is lost by that.
+func (n *node) stop() {
+	n.ready.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.ShutdownTimeout)
+	defer cancel()
+	step := func(what string, err error) {
+		if err != nil {
+			slog.Warn("stopping", "part", what, "err", err)
+		}
+	}
+	n.gate.lift() // readers may wait there
+	step("XCAP", n.xcap.Shutdown(ctx))
+	if n.xcapSocket != nil {
+		n.xcapSocket.Close() // Shutdown does not know it when it never served
+	}
+	n.notifier.Stop(ctx)
+	step("shards", n.pool.Stop(ctx))
+	step("SIP", n.endpoint.Close(ctx))
+	n.presence.Stop()
+	n.wheel.Stop()
+	if n.cancel != nil {
+		n.cancel()
+	}
+	step("admin", n.admin.Shutdown(ctx))
+	if n.adminSocket != nil {
+		n.adminSocket.Close()
+	}
+	n.wg.Wait()
+	step("database", n.store.Close())
+}
