@@ -110,10 +110,29 @@ func (d *Doc) AttrValue(a *Attr) string {
 // elements, comments and processing instructions are not part of it.
 func (d *Doc) Text(i int) string {
 	e := &d.Elements[i]
-	if e.SelfClosing {
-		return ""
+	if e.First < 0 {
+		return characterData(d.text[e.StartEnd:max(e.StartEnd, e.EndStart)])
 	}
-	return characterData(d.text[e.StartEnd:e.EndStart])
+	b := make([]byte, 0, 64)
+	at := e.StartEnd
+	for c := range d.Children(i) {
+		b = append(b, characterData(d.text[at:d.Elements[c].Start])...)
+		at = d.Elements[c].End
+	}
+	return string(append(b, characterData(d.text[at:e.EndStart])...))
+}
+
+// Blank reports whether Text(i) is only white space, without making it.
+func (d *Doc) Blank(i int) bool {
+	e := &d.Elements[i]
+	at := e.StartEnd
+	for c := range d.Children(i) {
+		if !blankData(d.text[at:d.Elements[c].Start]) {
+			return false
+		}
+		at = d.Elements[c].End
+	}
+	return blankData(d.text[at:max(at, e.EndStart)])
 }
 
 // Declared returns the namespace declarations on element i itself.

@@ -228,6 +228,14 @@ func TestValues(t *testing.T) {
 	if got := d.Text(0); got != "x<\ny\nz<&amp;\r." {
 		t.Errorf("text %q", got)
 	}
+	if d.Blank(0) || d.Blank(1) || !d.Blank(2) {
+		t.Error("Blank is not about Text")
+	}
+	for src, want := range map[string]bool{"<a/>": true, "<a> <b>x</b>\n<!--x--></a>": true, "<a>&#32;<b/></a>": true, "<a><b/><![CDATA[x]]></a>": false, "<a><b/>&#65;</a>": false} {
+		if got := mustScan(t, src).Blank(0); got != want {
+			t.Errorf("%s: %v", src, got)
+		}
+	}
 	if got := d.Text(1); got != "no" {
 		t.Errorf("text %q", got)
 	}

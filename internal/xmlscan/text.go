@@ -117,7 +117,7 @@ func Unescape(s string) (string, bool) {
 	return string(b), true
 }
 
-// characterData collects the character data at the top level of well-formed content.
+// characterData is the character data of well-formed content without elements.
 func characterData(s string) string {
 	if strings.IndexByte(s, '<') < 0 {
 		return unescapeText(s)
@@ -130,15 +130,35 @@ func characterData(s string) string {
 			break
 		}
 		b.WriteString(unescapeText(s[:at]))
-		s = s[at:]
-		if data, isCDATA := strings.CutPrefix(s, "<![CDATA["); isCDATA {
+		if data, isCDATA := strings.CutPrefix(s[at:], "<![CDATA["); isCDATA {
 			data, s, _ = strings.Cut(data, "]]>")
 			b.WriteString(lineEnds(data))
 			continue
 		}
-		s = skipMarkup(s)
+		s = behindMarkup(s[at:])
 	}
 	return b.String()
+}
+
+// behindMarkup returns what follows the comment or processing instruction at
+// the start of s.
+func behindMarkup(s string) string {
+	end := "?>"
+	if strings.HasPrefix(s, "<!--") {
+		s, end = s[len("<!--"):], "-->"
+	}
+	_, s, _ = strings.Cut(s, end)
+	return s
+}
+
+// blankData reports whether characterData(s) is only white space.
+func blankData(s string) bool {
+	for i := range len(s) {
+		if !isBlank(s[i]) {
+			return strings.Trim(characterData(s), " \t\r\n") == ""
+		}
+	}
+	return true
 }
 
 func unescapeText(s string) string {
@@ -166,61 +186,6 @@ func lineEnds(s string) string {
 		return s
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
-}
-
-// skipMarkup returns what follows the comment, processing instruction or
-// element at the start of s.
-func skipMarkup(s string) string {
-	for depth := 0; s != ""; {
-		end := ">"
-		switch {
-		case strings.HasPrefix(s, "<!--"):
-			end = "-->"
-		case strings.HasPrefix(s, "<![CDATA["):
-			end = "]]>"
-		case strings.HasPrefix(s, "<?"):
-			end = "?>"
-		case strings.HasPrefix(s, "</"):
-			depth--
-		default:
-			n := tagLength(s)
-			if s[n-2] != '/' {
-				depth++
-			}
-			s, end = s[n:], ""
-		}
-		if end != "" {
-			_, s, _ = strings.Cut(s, end)
-		}
-		if depth <= 0 {
-			return s
-		}
-		if at := strings.IndexByte(s, '<'); at >= 0 {
-			s = s[at:]
-		} else {
-			return ""
-		}
-	}
-	return s
-}
-
-// tagLength is the length of the start tag at the start of s; '>' may stand
-// in attribute values.
-func tagLength(s string) int {
-	var quote byte
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '"' || c == '\'':
-			quote = c
-		case c == '>':
-			return i + 1
-		}
-	}
-	return len(s)
 }
 
 // Escape appends s as character data.
