@@ -36,7 +36,6 @@ func (l *list) view(n *notification) event.View {
 	return event.View{
 		State:       event.Active,
 		ContentType: contentType,
-		Headers:     requireEventlist(),
 		Body:        body,
 		Tag:         hex.EncodeToString(l.sum[:]),
 	}

@@ -1,0 +1,188 @@
+package rls
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"rollcall/sip/presence"
+	"rollcall/sip/wire"
+)
+
+// Whatever happens to members, documents and NOTIFYs, in whatever order: a
+// subscriber that follows RFC 4662 §5.6 ends up with the truth, never sees a gap,
+// and nobody is watched who is not in the list.
+func TestCoherence(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		// rapid speaks by panics, which must not leave the bubble's goroutine.
+		var verdict any
+		synctest.Test(t, func(t *testing.T) {
+			defer func() { verdict = recover() }()
+			m := newMachine(t, rt)
+			defer m.r.close()
+			rt.Repeat(map[string]func(*rapid.T){
+				"member":  m.member,
+				"edit":    m.edit,
+				"service": m.service,
+				"answer":  m.answer,
+				"fail":    m.fail,
+				"refresh": m.refresh,
+				"wait":    m.wait,
+				"":        func(rt *rapid.T) { m.collect(rt) },
+			})
+			m.settle(rt)
+		})
+		if verdict != nil {
+			panic(verdict)
+		}
+	})
+}
+
+type machine struct {
+	r       *rig
+	w       *subscriber
+	tag     string
+	named   bool     // the service refers to the list; otherwise it is empty
+	members []string // of the list, with names
+	waiting []message
+	made    int
+}
+
+var people = []string{bo, cy, di, "sip:ed@elsewhere.example", "sip:nobody@example.test"}
+
+func newMachine(t *testing.T, rt *rapid.T) *machine {
+	m := &machine{r: newRig(t, options{maxBody: 5 << 10}), named: true}
+	m.r.presence.set(bo, active("<bo/>"))
+	m.r.putServices(byReference)
+	m.members = []string{bo, cy}
+	m.r.putMembers(m.members...)
+	m.tag, m.w = m.r.establish(sub{expires: "86400"})
+	m.r.sender.auto = 0
+	return m
+}
+
+// collect takes in what went out. One that is going to fail has been received,
+// too: the subscriber cannot tell.
+func (m *machine) collect(rt failer) {
+	for _, msg := range m.r.take() {
+		if msg.response == "" {
+			m.w.receive(rt, msg)
+			m.waiting = append(m.waiting, msg)
+		} else if msg.status() != 200 {
+			rt.Fatalf("SUBSCRIBE answered %d", msg.status())
+		}
+	}
+	if len(m.waiting) > 1 {
+		rt.Fatalf("%d NOTIFYs in flight", len(m.waiting))
+	}
+	if m.w.gaps > 0 {
+		rt.Fatalf("a gap before version %d", m.w.version)
+	}
+}
+
+func (m *machine) member(rt *rapid.T) {
+	m.made++
+	who := rapid.SampledFrom(people[:3]).Draw(rt, "who")
+	m.r.presence.set(who, rapid.SampledFrom([]presence.View{
+		active(fmt.Sprintf("<p n='%d'/>", m.made)), active(fmt.Sprintf("<p n='%d'>%s</p>", m.made, strings.Repeat(".", 1500))),
+		active("<same/>"), pending, rejected,
+	}).Draw(rt, "view"))
+}
+
+func (m *machine) edit(rt *rapid.T) {
+	m.members = nil
+	for _, p := range rapid.SliceOfDistinct(rapid.SampledFrom(people), rapid.ID[string]).Draw(rt, "members") {
+		m.members = append(m.members, p+rapid.SampledFrom([]string{"", " A", " B"}).Draw(rt, "name"))
+	}
+	m.r.putMembers(m.members...)
+}
+
+func (m *machine) service(rt *rapid.T) {
+	if m.named = rapid.Bool().Draw(rt, "named"); m.named {
+		m.r.putServices(byReference)
+	} else {
+		m.r.putServices("<list/>")
+	}
+}
+
+func (m *machine) answer(rt *rapid.T) {
+	if len(m.waiting) == 0 {
+		rt.Skip("nothing in flight")
+	}
+	msg := m.waiting[0]
+	m.waiting = nil
+	msg.done(wire.Result{Status: 200})
+}
+
+// fail loses a NOTIFY on its way.
+func (m *machine) fail(rt *rapid.T) {
+	if len(m.waiting) == 0 {
+		rt.Skip("nothing in flight")
+	}
+	msg := m.waiting[0]
+	m.waiting = nil
+	msg.done(wire.Result{Status: 500})
+}
+
+func (m *machine) refresh(*rapid.T) {
+	for _, msg := range m.r.subscribe(sub{toTag: m.tag, expires: "86400"}) {
+		m.r.sender.record(msg) // for collect
+	}
+}
+
+func (m *machine) wait(rt *rapid.T) {
+	time.Sleep(time.Duration(rapid.IntRange(1, 60_000).Draw(rt, "ms")) * time.Millisecond)
+}
+
+// settle lets everything arrive and compares with the truth.
+func (m *machine) settle(rt *rapid.T) {
+	m.r.sender.mu.Lock()
+	m.r.sender.auto = 200
+	m.r.sender.mu.Unlock()
+	m.collect(rt)
+	for _, msg := range m.waiting {
+		msg.done(wire.Result{Status: 200})
+	}
+	time.Sleep(20 * time.Minute) // beyond every retry
+	for _, msg := range m.r.take() {
+		m.w.receive(rt, msg)
+	}
+	truth := make(map[string]row)
+	var watched []string
+	if m.named {
+		for _, entry := range m.members {
+			uri, name, _ := strings.Cut(entry, " ")
+			truth[uri] = m.shown(uri, name)
+			if !strings.Contains(uri, "elsewhere") {
+				watched = append(watched, amy+" "+uri)
+			}
+		}
+	}
+	got := maps.Clone(m.w.table)
+	maps.DeleteFunc(got, func(uri string, r row) bool {
+		_, listed := truth[uri]
+		return !listed && r.state == "terminated" && r.reason == "noresource" // left
+	})
+	if !maps.Equal(truth, got) {
+		rt.Fatalf("the subscriber has\n%v, the truth is\n%v", got, truth)
+	}
+	slices.Sort(watched)
+	if !slices.Equal(watched, m.r.presence.watched()) {
+		rt.Fatalf("watched %v, want %v", m.r.presence.watched(), watched)
+	}
+}
+
+func (m *machine) shown(uri, name string) row {
+	if uri == people[3] {
+		return row{state: "terminated", reason: "giveup", name: name}
+	}
+	v := m.r.presence.View(context.Background(), uri, amy)
+	return row{state: v.State.String(), reason: v.Reason, body: string(v.Body), name: name}
+}
