@@ -73,17 +73,17 @@ func parseCredentials(line string) (credentials, error) {
 	}
 	for {
 		// RFC 9110 §5.6.1: empty list elements are allowed.
-		rest = strings.TrimLeft(rest, " \t,")
+		rest = skip(rest, true)
 		if rest == "" {
 			break
 		}
 		name := token(rest)
-		rest = strings.TrimLeft(rest[len(name):], " \t")
+		rest = skip(rest[len(name):], false)
 		if name == "" || rest == "" || rest[0] != '=' {
 			return c, errSyntax
 		}
 		var value string
-		if value, rest, ok = parseValue(strings.TrimLeft(rest[1:], " \t")); !ok {
+		if value, rest, ok = parseValue(skip(rest[1:], false)); !ok {
 			return c, errSyntax
 		}
 		if field, bit := c.field(name); field != nil {
@@ -105,7 +105,7 @@ func parseCredentials(line string) (credentials, error) {
 func parseValue(s string) (value, rest string, ok bool) {
 	if s == "" || s[0] != '"' {
 		value = bare(s)
-		rest = strings.TrimLeft(s[len(value):], " \t")
+		rest = skip(s[len(value):], false)
 		return value, rest, value != "" && (rest == "" || rest[0] == ',')
 	}
 	escaped := false
@@ -119,7 +119,7 @@ func parseValue(s string) (value, rest string, ok bool) {
 			if escaped {
 				value = unescape(value)
 			}
-			return value, strings.TrimLeft(s[i+1:], " \t"), true
+			return value, skip(s[i+1:], false), true
 		case c < ' ' && c != '\t' || c == 0x7f:
 			return "", "", false
 		}
@@ -131,17 +131,27 @@ func parseValue(s string) (value, rest string, ok bool) {
 // XCAP clients leave the quotes of a node selector as they are, so a quote counts
 // only before the end or before a further parameter.
 func endsValue(s string) bool {
-	s = strings.TrimLeft(s, " \t")
+	s = skip(s, false)
 	if s == "" {
 		return true
 	}
 	if s[0] != ',' {
 		return false
 	}
-	s = strings.TrimLeft(s, " \t,")
+	s = skip(s, true)
 	name := token(s)
-	s = strings.TrimLeft(s[len(name):], " \t")
+	s = skip(s[len(name):], false)
 	return s == "" && name == "" || name != "" && s != "" && s[0] == '='
+}
+
+// skip drops white space, and commas too if wanted, at the start of s.
+func skip(s string, commas bool) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c != ' ' && c != '\t' && (c != ',' || !commas) {
+			return s[i:]
+		}
+	}
+	return ""
 }
 
 // bare returns the unquoted value at the start of s: a token or, leniently,
@@ -166,11 +176,11 @@ func token(s string) string {
 }
 
 func isTokenChar(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+	switch c {
+	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
 		return true
 	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func unescape(s string) string {
