@@ -62,6 +62,9 @@ func (pub *publishing) check(ctx context.Context, who auth.Identity) *wire.Respo
 	if who.AOR != pub.aor {
 		return &wire.Response{Status: 403}
 	}
+	if unknown := pub.req.Unsupported(); len(unknown) > 0 {
+		return &wire.Response{Status: 420, Headers: header("Unsupported", strings.Join(unknown, ", "))}
+	}
 	p, err := pub.s.known(ctx, pub.aor)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -51,6 +51,7 @@ func TestPublish(t *testing.T) {
 		{"other package", "Event: dialog\nContent-Type: application/pidf+xml", doc, 489, "Allow-Events", "presence"},
 		{"case of the package", "Event: Presence\nContent-Type: application/pidf+xml", doc, 489, "Allow-Events", "presence"},
 		{"no package", "Content-Type: application/pidf+xml", doc, 489, "Allow-Events", "presence"},
+		{"RFC 3261 §8.2.2.3: extension", typed + "Require: 100rel, x-y", doc, 420, "Unsupported", "100rel, x-y"},
 		{"package before tag", "Event: dialog\nSIP-If-Match: a, b", "", 489, "", ""},
 		{"tag before lifetime", refresh("other") + "Expires: 1", "", 412, "", ""},
 		{"lifetime before body", "Event: presence\nContent-Type: text/plain\nExpires: 1", "x", 423, "", ""},

@@ -55,6 +55,9 @@ func (p *presentity) judge(w *Watch) {
 			state = snap.view(p.decide(p.s.ctx, w.Watcher, snap)).State
 		}
 	}
+	if state == event.Active && !w.Expires.After(time.Now()) {
+		return // RFC 3857 §4.7.2: a poll by one who is let in
+	}
 	p.admit(watcher{
 		Watcher: store.Watcher{
 			Presentity: p.aor, Event: Event, ID: watcherID(w.ID), Watcher: w.Watcher,

@@ -133,6 +133,9 @@ func (t *table) apply(w *watcher, cause string, now time.Time, b *store.Batch) b
 	if !ok {
 		return false
 	}
+	if next == waiting && t.stillWatches(w) {
+		next, cause = terminated, "giveup"
+	}
 	t.mu.Lock()
 	w.Status, w.Cause = next, cause
 	switch next {
@@ -148,6 +151,17 @@ func (t *table) apply(w *watcher, cause string, now time.Time, b *store.Batch) b
 		t.trim(now, b)
 	}
 	return true
+}
+
+// stillWatches reports whether the same watcher has another subscription, which
+// asks for a decision as well as an entry that waits would.
+func (t *table) stillWatches(w *watcher) bool {
+	for _, other := range t.live {
+		if other != w && other.Watcher.Watcher == w.Watcher.Watcher && other.Status != waiting {
+			return true
+		}
+	}
+	return false
 }
 
 // remember keeps a terminated watcher for those who are told of changes only.

@@ -340,6 +340,38 @@ func TestWatchExpires(t *testing.T) {
 	})
 }
 
+// A client that starts again leaves its old subscription to expire.
+func TestOldSubscriptionOfSameWatcher(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		old, _, err := r.subscribe(subscription("s1", bo, time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if _, _, err = r.subscribe(subscription("s2", bo, time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		r.end(old, "timeout")
+		r.expectWinfo("bo terminated giveup", "bo pending subscribe")
+	})
+}
+
+// RFC 3857 §4.7.2 holds for polls of lists too.
+func TestListPoll(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.rules(amy, "allow "+bo)
+		for _, who := range []string{bo, cy} {
+			r.s.Watch(Watch{ID: "l " + who, Presentity: amy, Watcher: who, Expires: time.Now(), Changed: func() {}})
+			r.s.Unwatch(amy, "l "+who, "timeout")
+		}
+		r.expectWinfo()
+		r.remove(rulesOf(amy))
+		r.s.Watch(Watch{ID: "l2", Presentity: amy, Watcher: cy, Expires: time.Now(), Changed: func() {}})
+		r.s.Unwatch(amy, "l2", "timeout")
+		r.expectWinfo("cy waiting timeout")
+	})
+}
+
 // RFC 3858 §3.1: ids name subscriptions, are stable and tell nothing else.
 func TestWatcherIDs(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
