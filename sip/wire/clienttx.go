@@ -103,7 +103,7 @@ func newClientTable(w *wheel.Wheel, m *metrics.Metrics, limit int) *clientTable 
 
 func (t *clientTable) part(key uint64) *clientPart { return &t.parts[key%clientParts] }
 
-// do starts a transaction. done is called exactly once, never from within do.
+// do starts a transaction. done is called exactly once, on another goroutine.
 func (t *clientTable) do(out *Outgoing, sentBy string, done func(Result)) {
 	if out.Flow == nil {
 		go done(Result{Err: ErrFlowClosed})
@@ -154,7 +154,8 @@ func (t *clientTable) enter(tx *clientTx) error {
 func (t *clientTable) arm(tx *clientTx, message []byte) {
 	var unhook func()
 	if tx.flow.Reliable() {
-		unhook = tx.flow.OnClose(func() { t.finish(tx, Result{Err: ErrFlowClosed}) })
+		// On its own goroutine, because a flow that is closed calls back at once.
+		unhook = tx.flow.OnClose(func() { go t.finish(tx, Result{Err: ErrFlowClosed}) })
 	}
 	p := t.part(tx.key)
 	p.mu.Lock()

@@ -66,31 +66,19 @@ func (t *serverTable) part(k txKey) *serverPart { return &t.parts[k[0]%serverPar
 // key: RFC 3261 §17.2.3. The source address is part of it: behind different NATs
 // private sent-by addresses are the same, and not every branch is random.
 func (t *serverTable) key(r *Request, method string) txKey {
-	var k txKey
-	for i := range k {
-		var h maphash.Hash
-		h.SetSeed(t.seeds[i])
-		part := func(s string) {
-			h.WriteString(s)
-			h.WriteByte(0)
+	var room [512]byte
+	b := append(room[:0], method...)
+	b = append(append(b, 0), r.top.sentBy...)
+	b = r.Flow.Remote().Addr().AppendTo(append(b, 0))
+	if cookie(r.top.branch) {
+		b = append(append(b, 0), r.top.branch...)
+	} else {
+		// RFC 2543 matching; RFC 4475 §3.2.1 wants it for an empty branch too.
+		for _, s := range [...]string{r.RequestURI, r.To.Tag(), r.From.Tag(), r.CallID, r.Header("CSeq"), r.top.raw} {
+			b = append(append(b, 0), s...)
 		}
-		part(method)
-		part(r.top.sentBy)
-		part(r.Flow.Remote().Addr().String())
-		if cookie(r.top.branch) {
-			part(r.top.branch)
-		} else {
-			// RFC 2543 matching: RFC 4475 §3.2.1 wants it for an empty branch too.
-			part(r.RequestURI)
-			part(r.To.Tag())
-			part(r.From.Tag())
-			part(r.CallID)
-			part(r.Header("CSeq"))
-			part(r.top.raw)
-		}
-		k[i] = h.Sum64()
 	}
-	return k
+	return txKey{maphash.Bytes(t.seeds[0], b), maphash.Bytes(t.seeds[1], b)}
 }
 
 func cookie(branch string) bool {

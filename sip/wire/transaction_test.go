@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,8 +48,11 @@ func reply(sent string, status int) []byte {
 func TestClientTimers(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, e *Endpoint) {
 		begin := time.Now()
+		var mu sync.Mutex
 		var sent []time.Duration
 		f := NewFlow("UDP", serverAddr, clientAddr, func([]byte) error {
+			mu.Lock()
+			defer mu.Unlock()
 			sent = append(sent, time.Since(begin).Round(100*time.Millisecond))
 			return nil
 		})
@@ -61,6 +65,8 @@ func TestClientTimers(t *testing.T) {
 			t.Errorf("gave up after %v", took)
 		}
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		want := "[0s 500ms 1.5s 3.5s 7.5s 11.5s 15.5s 19.5s 23.5s 27.5s 31.5s]"
 		if got := fmt.Sprint(sent); !near(got, want) {
 			t.Errorf("sent at %s, want %s", got, want)
