@@ -6,27 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	nameChar  = 1 // may stand in a name
-	nameStart = 2 // may start a name
-	wide      = 4 // starts a character beyond ASCII
-	blank     = 8 // white space
-)
-
-// class gives the properties of a byte; the colon is left to the scanner of
-// qualified names.
-func class(c byte) byte {
-	switch {
-	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_':
-		return nameChar | nameStart
-	case c >= '0' && c <= '9', c == '-', c == '.':
-		return nameChar
-	case c >= utf8.RuneSelf:
-		return wide
-	case isBlank(c):
-		return blank
-	}
-	return 0
+// isNameByte reports whether an ASCII character may stand in a name. The colon
+// is left to the scanner of qualified names.
+func isNameByte(c byte) bool {
+	return (c|0x20)-'a' < 26 || c-'0' <= 9 || c == '-' || c == '_' || c == '.'
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }

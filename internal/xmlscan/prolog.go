@@ -72,8 +72,8 @@ func (sc *scanner) instruction() error {
 // declaration reads the XML declaration, if there is one (XML 1.0 §2.8).
 func (sc *scanner) declaration() error {
 	rest, found := strings.CutPrefix(sc.s[sc.pos:], "<?xml")
-	if !found || rest == "" || class(rest[0])&nameChar != 0 || rest[0] == ':' || class(rest[0]) == wide {
-		return nil
+	if !found || rest == "" || !isBlank(rest[0]) && rest[0] != '?' {
+		return nil // another processing instruction, or none
 	}
 	content, _, closed := strings.Cut(rest, "?>")
 	if !closed {

@@ -36,6 +36,9 @@ type scanner struct {
 	open     []openElement
 	scope    []Binding // bindings in force, innermost last
 	fragment bool
+
+	references bool // there is an '&' somewhere
+	brackets   bool // there is a "]]>" somewhere
 }
 
 // openElement is an element whose end tag has not been seen.
@@ -86,6 +89,8 @@ func (sc *scanner) begin(src []byte, scope []Binding) error {
 	if err := sc.checkChars(src); err != nil {
 		return err
 	}
+	sc.references = strings.IndexByte(sc.s, '&') >= 0
+	sc.brackets = strings.Contains(sc.s, "]]>")
 	elements := min(strings.Count(sc.s, "<")/2+2, sc.lim.Elements)
 	sc.doc = &Doc{
 		Src:      src,
@@ -146,13 +151,13 @@ func (sc *scanner) characters() error {
 		}
 		return nil
 	}
-	if i := strings.IndexByte(data, '&'); i >= 0 {
-		if err := sc.checkReferences(data[i:], at+i); err != nil {
+	if sc.references {
+		if err := sc.checkReferences(data, at); err != nil {
 			return err
 		}
 	}
-	if i := strings.IndexByte(data, ']'); i >= 0 {
-		if i = strings.Index(data, "]]>"); i >= 0 {
+	if sc.brackets {
+		if i := strings.Index(data, "]]>"); i >= 0 {
 			return sc.malformed(at+i, "]]> in text")
 		}
 	}

@@ -52,7 +52,11 @@ func (sc *scanner) startTag() error {
 // the length of the namespace scope around it.
 func (sc *scanner) enter(start int, prefix, local string) (index, around int32) {
 	index = int32(len(sc.doc.Elements))
-	sc.doc.Elements = append(sc.doc.Elements, Element{})
+	if int(index) < cap(sc.doc.Elements) {
+		sc.doc.Elements = sc.doc.Elements[:index+1] // zero as made
+	} else {
+		sc.doc.Elements = append(sc.doc.Elements, Element{})
+	}
 	e := &sc.doc.Elements[index]
 	e.Prefix, e.Local = prefix, local
 	e.Parent, e.Next, e.First, e.Start = -1, -1, -1, int32(start)
@@ -118,7 +122,7 @@ func (sc *scanner) attribute(i, around int) (int, error) {
 	if at := strings.IndexByte(value, '<'); at >= 0 {
 		return 0, sc.malformed(i+1+at, "'<' in attribute value")
 	}
-	if strings.IndexByte(value, '&') >= 0 {
+	if sc.references {
 		if err := sc.checkReferences(value, i+1); err != nil {
 			return 0, err
 		}
@@ -209,22 +213,22 @@ func (sc *scanner) qname(i int) (prefix, local string, end int, err error) {
 
 // ncname reads a name without colon at i and returns the offset behind it.
 func (sc *scanner) ncname(i int) (int, error) {
-	start := i
-	for i < len(sc.s) {
-		k := class(sc.s[i])
-		if k == wide {
-			r, n := utf8.DecodeRuneInString(sc.s[i:])
-			char, first := wideName(r)
-			if !char || i == start && !first {
-				break
-			}
-			i += n
-			continue
+	start, s := i, sc.s
+	if i < len(s) && (s[i]-'0' <= 9 || s[i] == '-' || s[i] == '.') {
+		return 0, sc.malformed(i, "name expected")
+	}
+	for {
+		for i < len(s) && isNameByte(s[i]) {
+			i++
 		}
-		if k&nameChar == 0 || i == start && k&nameStart == 0 {
+		if i == len(s) || s[i] < utf8.RuneSelf {
 			break
 		}
-		i++
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if char, first := wideName(r); !char || i == start && !first {
+			break
+		}
+		i += n
 	}
 	if i == start {
 		return 0, sc.malformed(i, "name expected")
