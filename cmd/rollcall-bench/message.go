@@ -67,7 +67,7 @@ func parseHead(head string) (*message, error) {
 			return nil, fmt.Errorf("%w: status %q", errMessage, code)
 		}
 		m.status = status
-	case strings.HasSuffix(second, " SIP/2.0"):
+	case first != "" && strings.HasSuffix(second, " SIP/2.0"):
 		m.method = first
 	default:
 		return nil, fmt.Errorf("%w: start line %q", errMessage, start)

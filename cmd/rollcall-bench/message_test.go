@@ -40,7 +40,7 @@ func TestParseMessage(t *testing.T) {
 }
 
 func TestParseMessageRefuses(t *testing.T) {
-	for _, text := range []string{"", "\r\n\r\n", "NOTIFY\r\n\r\n", "SIP/2.0 abc\r\n\r\n", "SIP/2.0 99 X\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+	for _, text := range []string{"", "\r\n\r\n", "NOTIFY\r\n\r\n", " sip:a SIP/2.0\r\n\r\n", "SIP/2.0 abc\r\n\r\n", "SIP/2.0 99 X\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
 		"SIP/2.0 200 OK\r\nno colon\r\n\r\n", "SIP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhi", "SIP/2.0 200 OK\r\nContent-Length: -1\r\n\r\n"} {
 		if _, err := parseMessage([]byte(text)); !errors.Is(err, errMessage) {
 			t.Errorf("%q: %v", text, err)
@@ -66,6 +66,7 @@ func TestReadMessages(t *testing.T) {
 
 func FuzzParseMessage(f *testing.F) {
 	f.Add([]byte("NOTIFY sip:a@b SIP/2.0\r\nTo: <sip:a@b>;tag=1\r\nCSeq: 1 NOTIFY\r\nContent-Length: 1\r\n\r\nx"))
+	f.Add([]byte(" 0 SIP/2.0\r\n\r\n"))
 	f.Add([]byte("SIP/2.0 200 OK\r\nx:\r\n y\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := parseMessage(data)
