@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
+	"rollcall/internal/resourcelist"
 	"rollcall/internal/store"
 )
 
@@ -211,4 +213,71 @@ func TestSharedCompilation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// shared is a store of documents for several goroutines.
+type shared struct {
+	mu sync.RWMutex
+	d  *documents
+}
+
+func (s *shared) Document(ctx context.Context, key store.DocumentKey) (store.Document, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	body, ok := s.d.bodies[key]
+	if !ok {
+		return store.Document{}, store.ErrNotFound
+	}
+	return store.Document{DocumentKey: key, Body: []byte(body)}, nil
+}
+
+func (s *shared) ListDocuments(ctx context.Context, xui, auid string) ([]store.Document, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.d.ListDocuments(ctx, xui, auid)
+}
+
+func (s *shared) put(key store.DocumentKey, body string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.d.bodies[key] = body
+}
+
+// Once DocumentChanged has returned every decision is made by the new document,
+// however many were being made meanwhile.
+func TestReadYourWrites(t *testing.T) {
+	s := &shared{d: &documents{bodies: map[store.DocumentKey]string{omaKey: rulesetOf(ruleOf(external("l"), "allow", ""))}}}
+	e := NewEngine(s, &resourcelist.Resolver{Docs: s, Roots: []string{"/xcap-root"}}, Options{})
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := e.Decide(t.Context(), Request{Presentity: alice, Watcher: bo, Now: noon}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		want, members := Block, []string{cy}
+		if i%2 == 0 {
+			want, members = Allow, []string{cy, bo}
+		}
+		s.put(listsKey, resourceLists(map[string][]string{"l": members}))
+		if got := e.DocumentChanged(listsKey); !slices.Contains(got, alice) {
+			t.Fatalf("change %d: presentities to look at again: %v", i, got)
+		}
+		if got := ask(t, e, bo); got != want {
+			t.Fatalf("change %d: %v, want %v", i, got, want)
+		}
+	}
+	close(stop)
+	wg.Wait()
 }

@@ -43,9 +43,13 @@ const (
 	retry       = 5 * time.Second // until a list that could not be read is read again
 )
 
-// acceptable checks Accept. RFC 4662 §4.3: it names the types of lists and one of
-// the package.
+// acceptable checks what the newest SUBSCRIBE says of bodies. RFC 4662 §4.3: Accept
+// names the types of lists and one of the package. RFC 3261 §8.2.3: there is no
+// body that means anything here.
 func (l *list) acceptable() error {
+	if len(l.sub.Body) > 0 {
+		return &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
+	}
 	if len(l.sub.Accept) == 0 {
 		return nil
 	}
@@ -197,7 +201,7 @@ func (l *list) apply(c content) (changed []*member) {
 	l.reading++
 	for _, e := range c.entries {
 		if e.Problem != "" {
-			slog.Debug("list entry cannot be resolved", "list", l.at.resource, "entry", e.URI, "problem", e.Problem)
+			slog.Info("list entry cannot be resolved", "list", l.at.resource, "entry", e.URI, "problem", e.Problem)
 			if e.Reference {
 				continue
 			}

@@ -2,7 +2,6 @@ package rls
 
 import (
 	"bytes"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -80,7 +79,7 @@ func (n *notification) render(list, subscription string, version uint32) (conten
 	b = append(b, "--"...)
 	b = append(b, boundary...)
 	b = append(b, "--\r\n"...)
-	contentType = fmt.Sprintf(`%s;type="%s";start="<%s>";boundary="%s"`, typeMultipart, typeRLMI, root, boundary)
+	contentType = typeMultipart + `;type="` + typeRLMI + `";start="<` + root + `>";boundary="` + boundary + `"`
 	return contentType, b
 }
 

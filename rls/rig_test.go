@@ -23,6 +23,7 @@ import (
 	"rollcall/internal/store"
 	"rollcall/internal/store/memory"
 	"rollcall/internal/wheel"
+	"rollcall/policy"
 	"rollcall/sip/event"
 	"rollcall/sip/presence"
 	"rollcall/sip/wire"
@@ -51,6 +52,7 @@ type rig struct {
 	wheel    *wheel.Wheel
 	store    *memory.Store
 	presence *fakePresence
+	real     *presence.Service // instead, when the test wants it
 	sender   *fakeSender
 	cseq     uint32
 }
@@ -58,6 +60,7 @@ type rig struct {
 type options struct {
 	window  time.Duration
 	maxBody int
+	real    bool // presence and policy
 	st      *memory.Store
 	fake    *fakePresence
 }
@@ -81,9 +84,18 @@ func newRig(t testing.TB, o options) *rig {
 		pool:  shard.New(1000, func(v any) { t.Errorf("panic: %v", v) }),
 		wheel: wheel.New(50 * time.Millisecond),
 	}
+	resolver := &resourcelist.Resolver{Docs: r.store, Roots: []string{"/xcap-root"}}
+	var members Presence = r.presence
+	if o.real {
+		r.real = presence.New(presence.Config{
+			Store: r.store, Documents: r.store, Users: users{r.store}, Pool: r.pool, Wheel: r.wheel,
+			Policy: policy.NewEngine(r.store, resolver, policy.Options{}),
+		})
+		members = r.real
+	}
 	r.lists = New(Config{
-		Documents: r.store, Claims: r.store, Users: users{r.store}, Presence: r.presence, Wheel: r.wheel,
-		Resolver: &resourcelist.Resolver{Docs: r.store, Roots: []string{"/xcap-root"}},
+		Documents: r.store, Claims: r.store, Users: users{r.store}, Presence: members, Wheel: r.wheel,
+		Resolver: resolver,
 		Domains:  []string{"example.test"}, Window: o.window,
 	})
 	if o.maxBody > 0 {
@@ -95,6 +107,9 @@ func newRig(t testing.TB, o options) *rig {
 }
 
 func (r *rig) close() {
+	if r.real != nil {
+		r.real.Stop()
+	}
 	r.wheel.Stop()
 	if err := r.pool.Stop(context.Background()); err != nil {
 		r.t.Error(err)
@@ -215,7 +230,11 @@ func (r *rig) put(xui, auid, body string, claims ...string) {
 	if err := r.store.PutDocument(r.t.Context(), doc, before.ETag, claims); err != nil {
 		r.t.Fatal(err)
 	}
-	r.lists.DocumentChanged(bus.DocumentChanged{Key: key, OldETag: before.ETag, NewETag: etag})
+	changed := bus.DocumentChanged{Key: key, OldETag: before.ETag, NewETag: etag}
+	if r.real != nil {
+		r.real.DocumentChanged(changed)
+	}
+	r.lists.DocumentChanged(changed)
 }
 
 // putServices stores amy's services; list is put into the one for theirs.
@@ -318,7 +337,7 @@ func (r *rig) take() []message {
 
 // sub describes a SUBSCRIBE; zero fields mean what Blink sends.
 type sub struct {
-	who, resource, toTag, expires, supported, accept string
+	who, resource, toTag, expires, supported, accept, body string
 }
 
 func or(v, fallback string) string {
@@ -359,7 +378,10 @@ func (r *rig) subscribe(s sub) []message {
 	if s.accept != "-" {
 		fmt.Fprintf(&b, "Accept: %s\r\n", or(s.accept, "multipart/related, application/rlmi+xml, application/pidf+xml"))
 	}
-	b.WriteString("Content-Length: 0\r\n\r\n")
+	if s.body != "" {
+		b.WriteString("Content-Type: application/resource-lists+xml\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(s.body), s.body)
 	req, owed, err := wire.ParseRequest([]byte(b.String()), r.flow())
 	if err != nil {
 		r.t.Fatalf("test request is malformed: %v (%+v)", err, owed)

@@ -65,6 +65,7 @@ func TestRefusals(t *testing.T) {
 		{name: "RFC 4662 §4.3: Accept without multipart/related", sub: sub{accept: "application/rlmi+xml, application/pidf+xml"}, status: 406},
 		{name: "Accept without RLMI", sub: sub{accept: "multipart/related, application/pidf+xml"}, status: 406},
 		{name: "Accept without a type of the package", sub: sub{accept: "multipart/related, application/rlmi+xml"}, status: 406},
+		{name: "RFC 3261 §8.2.3: a body", sub: sub{body: "<resource-lists/>"}, status: 415},
 		{name: "Accept with ranges", sub: sub{accept: "multipart/*, application/*"}, status: 200},
 		{name: "without Accept", sub: sub{accept: "-"}, status: 200},
 		{name: "RFC 4662 §4.4: owner only", sub: sub{who: bo}, status: 403},
@@ -174,6 +175,11 @@ func TestFirstNotify(t *testing.T) {
 			if time.Until(watch.Expires) < 1000*time.Second {
 				t.Errorf("the watch of %s ends in %v", watch.Presentity, time.Until(watch.Expires))
 			}
+		}
+
+		// A list in the body of a refresh (RFC 5367 §4).
+		if log := r.subscribe(sub{toTag: tag, body: "<resource-lists/>"}); len(log) != 1 || log[0].status() != 415 {
+			t.Fatalf("refresh with a body: %+v", log)
 		}
 
 		// The end: full, terminated, nobody watches any more.
