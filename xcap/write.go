@@ -1,6 +1,7 @@
 package xcap
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -28,12 +29,16 @@ type plan struct {
 }
 
 func refuse(c *conflict) plan { return plan{answer: c.response()} }
-func (p plan) settled() bool  { return p.answer.status != 0 }
+
+func withStatus(status int) plan { return plan{answer: response{status: status}} }
+
+// unchanged is for a write of what is there already.
 func unchanged(d store.Document) plan {
 	return plan{answer: response{status: http.StatusOK, etag: d.ETag}}
 }
-func withStatus(status int) plan { return plan{answer: response{status: status}} }
-func created(yes bool) (status int) {
+
+// created is the status of a write (RFC 4825 §8.2.7).
+func created(yes bool) int {
 	if yes {
 		return http.StatusCreated
 	}
@@ -56,15 +61,14 @@ func (s *server) modify(req *request, work func(current store.Document) plan) re
 			return failed(req, err)
 		}
 		p := work(current)
-		if p.settled() {
+		if p.answer.status != 0 {
 			return p.answer
 		}
 		resp, err := s.write(req, current, p)
 		if err == nil {
 			return resp
 		}
-		var claimed *store.ClaimedError
-		if !errors.Is(err, store.ErrETagMismatch) && !errors.Is(err, store.ErrNotFound) && !errors.As(err, &claimed) {
+		if !lostRace(err) {
 			return failed(req, err)
 		}
 		lost = err
@@ -74,6 +78,13 @@ func (s *server) modify(req *request, work func(current store.Document) plan) re
 		return uniquenessFailure(claimed).response()
 	}
 	return busy()
+}
+
+// lostRace reports whether the store wrote nothing because something else was
+// written first.
+func lostRace(err error) bool {
+	var claimed *store.ClaimedError
+	return errors.Is(err, store.ErrETagMismatch) || errors.Is(err, store.ErrNotFound) || errors.As(err, &claimed)
 }
 
 // uniquenessFailure is for a claim that the usage cannot put its finger on.
@@ -87,27 +98,39 @@ func uniquenessFailure(err *store.ClaimedError) *conflict {
 // the change. By the time of the answer everyone who depends on the document
 // has been told (§8.2.7).
 func (s *server) write(req *request, current store.Document, p plan) (response, error) {
-	ctx := req.Context()
-	change := bus.DocumentChanged{Key: req.key, OldETag: current.ETag}
+	resp := response{status: p.status}
 	if p.doc == nil {
-		if err := s.Store.DeleteDocument(ctx, req.key, current.ETag); err != nil {
-			return response{}, err
-		}
-		s.Bus.Publish(change)
-		return response{status: p.status}, nil
+		return resp, s.commit(req, current.ETag, "", func(ctx context.Context) error {
+			return s.Store.DeleteDocument(ctx, req.key, current.ETag)
+		})
 	}
 	claims, refusal, err := s.validate(req, p.doc)
 	if err != nil || refusal.status != 0 {
 		return refusal, err
 	}
-	change.NewETag = rand.Text() // RFC 5874 §6: never used for another version
-	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: change.NewETag, Modified: time.Now()}
-	if err := s.Store.PutDocument(ctx, doc, current.ETag, claims); err != nil {
-		return response{}, err
-	}
-	s.Bus.Publish(change)
-	return response{status: p.status, etag: doc.ETag}, nil
+	resp.etag = NewETag()
+	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: resp.etag, Modified: time.Now()}
+	return resp, s.commit(req, current.ETag, doc.ETag, func(ctx context.Context) error {
+		return s.Store.PutDocument(ctx, doc, current.ETag, claims)
+	})
 }
+
+// commit writes, even if the client has gone meanwhile, and announces. A write
+// that failed without saying that nothing happened may have happened: then
+// everyone had better look, too.
+func (s *server) commit(req *request, oldETag, newETag string, write func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), requestTimeout)
+	defer cancel()
+	err := write(ctx)
+	if err == nil || !lostRace(err) {
+		s.Bus.Publish(bus.DocumentChanged{Key: req.key, OldETag: oldETag, NewETag: newETag})
+	}
+	return err
+}
+
+// NewETag returns an entity-tag, without quotes, that no version of a document
+// has had (RFC 5874 §6).
+func NewETag() string { return rand.Text() }
 
 // validate asks the usage whether the document may be stored.
 func (s *server) validate(req *request, d *xmlscan.Doc) (claims []string, refusal response, err error) {
