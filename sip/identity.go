@@ -26,7 +26,7 @@ func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (aut
 	}
 	result := s.cfg.Auth.Check(ctx, auth.Request{
 		Method: req.Method, URI: req.RequestURI, Authorization: credentials,
-		Realm: t.realm, Order: auth.SHA256First,
+		Realm: t.realm, Order: challengeOrder(req),
 	})
 	if account := result.AOR + result.Attempt; account != "" {
 		// Guessing at one account from many addresses: the right password does not

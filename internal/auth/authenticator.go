@@ -19,6 +19,9 @@ const (
 	MD5First Order = iota
 	// SHA256First is for SIP (RFC 8760 §2.3: the most preferred first).
 	SHA256First
+	// MD5Only is for SIP clients that give up when they see an algorithm they do
+	// not know, whatever else is offered.
+	MD5Only
 )
 
 // maxLines bounds the Authorization lines looked at in one request.
@@ -199,8 +202,11 @@ func (a *Authenticator) refuse(r Request, res Result) Result {
 func (a *Authenticator) Challenges(realm string, order Order, stale bool) []string {
 	nonce := a.nonces.nonce(realm, time.Now())
 	md5, sha256 := challenge(realm, nonce, MD5, stale), challenge(realm, nonce, SHA256, stale)
-	if order == SHA256First {
+	switch order {
+	case SHA256First:
 		return []string{sha256, md5}
+	case MD5Only:
+		return []string{md5}
 	}
 	return []string{md5, sha256}
 }
