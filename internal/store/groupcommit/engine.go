@@ -290,9 +290,6 @@ func (e *Engine) attempt(items []*item) error {
 }
 
 func combine(items []*item) (store.Batch, []Task) {
-	if len(items) == 1 && items[0].task == nil {
-		return items[0].batch, nil
-	}
 	var batches []store.Batch
 	var tasks []Task
 	for _, it := range items {
@@ -302,7 +299,7 @@ func combine(items []*item) (store.Batch, []Task) {
 			batches = append(batches, it.batch)
 		}
 	}
-	if len(batches) == 1 {
+	if len(batches) == 1 && Rows(&batches[0]) == 1 {
 		return batches[0], tasks
 	}
 	return Merge(batches), tasks

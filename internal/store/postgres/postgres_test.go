@@ -54,3 +54,7 @@ func TestOpenFails(t *testing.T) {
 		t.Logf("%s after %v: %v", name, time.Since(start), err)
 	}
 }
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Benchmark(b, func(b *testing.B) store.Store { return open(b, pgtest.URL(b)) })
+}

@@ -73,13 +73,6 @@ func TestFileIsPrivate(t *testing.T) {
 	}
 }
 
-func BenchmarkAddUsers5000(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "rollcall.db"))
-	defer s.Close()
-	for i := range b.N {
-		users := storetest.Bulk(string(rune('a'+i%26))+string(rune('a'+i/26%26)), 5000)
-		if err := s.AddUsers(context.Background(), users, true); err != nil {
-			b.Fatal(err)
-		}
-	}
+func BenchmarkStore(b *testing.B) {
+	storetest.Benchmark(b, func(b *testing.B) store.Store { return open(b, filepath.Join(b.TempDir(), "rollcall.db")) })
 }

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"claims race":                        testClaimsRace,
 		"rows round trip":                    testRoundTrip,
 		"upsert and drop":                    testUpsertAndDrop,
+		"a row twice in a batch":             testTwiceInBatch,
 		"batches are atomic for readers":     testBatchAtomic,
 		"concurrent commits":                 testConcurrentCommits,
 		"order of commits and deferred":      testOrder,

@@ -89,6 +89,21 @@ func testUpsertAndDrop(t *testing.T, s store.Store) {
 	must(t, s.Commit(ctx, drops(b))) // dropping what is not there is no error
 }
 
+// Callers should not name a row twice in one batch; if one does, the last change
+// counts, and a drop after all upserts.
+func testTwiceInBatch(t *testing.T, s store.Store) {
+	ctx := context.Background()
+	b := sample("alice", 2)
+	again := b.Publications[0]
+	again.ETag = "again"
+	b.Publications = append(b.Publications, again)
+	b.DropWatchers = []store.WatcherKey{b.Watchers[1].Key()}
+	must(t, s.Commit(ctx, b))
+	want := b
+	want.Watchers = b.Watchers[:1]
+	equal(t, "rows", load(t, s, now()), rowsOf(want))
+}
+
 // What one batch writes is seen whole or not at all.
 func testBatchAtomic(t *testing.T, s store.Store) {
 	ctx, cancel := context.WithCancel(context.Background())
