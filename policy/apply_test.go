@@ -1,10 +1,12 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"rollcall/internal/pidf"
 	"rollcall/internal/store"
@@ -216,4 +218,38 @@ func BenchmarkApply(b *testing.B) {
 	for b.Loop() {
 		tr.Apply(c)
 	}
+}
+
+// A view is always a presence document, and more permissions never show less.
+func TestApplyOnlyAdds(t *testing.T) {
+	permissions := []string{allServices, allPersons, allDevices, `<pr:provide-all-attributes/>`,
+		`<pr:provide-services><pr:class>biz</pr:class></pr:provide-services>`, `<pr:provide-persons><pr:class>home</pr:class></pr:provide-persons>`,
+		`<pr:provide-user-input>bare</pr:provide-user-input>`, `<pr:provide-user-input>full</pr:provide-user-input>`,
+		`<pr:provide-unknown-attribute name="icon" ns="urn:ietf:params:xml:ns:pidf:cipid">true</pr:provide-unknown-attribute>`}
+	for p := range booleans {
+		permissions = append(permissions, "<pr:"+p+">true</pr:"+p+">")
+	}
+	slices.Sort(permissions)
+	c := composed(t, presenceDocument)
+	size := func(t *rapid.T, chosen []string) (elements, attributes int) {
+		d := &documents{bodies: map[store.DocumentKey]string{ietfKey("index"): rulesetOf(provide(strings.Join(chosen, "")))}}
+		got, err := engine(d, Options{}).Decide(t.Context(), Request{Presentity: alice, Watcher: bo, Now: noon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := pidf.Parse(got.Transform.Apply(c), xmlscan.DefaultLimits())
+		if err != nil || view.Entity != alice {
+			t.Fatalf("view of %v: %v", chosen, err)
+		}
+		return len(view.Doc.Elements), len(view.Doc.Attrs)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		some := rapid.SliceOfDistinct(rapid.SampledFrom(permissions), rapid.ID[string]).Draw(t, "some")
+		more := append(slices.Clone(some), rapid.SampledFrom(permissions).Draw(t, "one more"))
+		e1, a1 := size(t, some)
+		e2, a2 := size(t, more)
+		if e2 < e1 || a2 < a1 {
+			t.Fatalf("%d elements and %d attributes, with one more permission %d and %d", e1, a1, e2, a2)
+		}
+	})
 }

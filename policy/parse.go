@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/resourcelist"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
@@ -32,7 +33,7 @@ type lists func(anchor string) (members []string, problem string, err error)
 // parseRules compiles a rule document. The error is that of lists or means that
 // the document is damaged (*xmlscan.Error, errNotRules).
 func parseRules(key store.DocumentKey, body []byte, resolve lists) ([]rule, error) {
-	doc, err := xmlscan.Scan(body, xmlscan.DefaultLimits())
+	doc, err := resourcelist.Scan(body)
 	if err != nil {
 		return nil, err
 	}

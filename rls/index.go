@@ -86,3 +86,10 @@ func (s *Service) DocumentChanged(e bus.DocumentChanged) {
 		l.outdated()
 	}
 }
+
+// UserChanged ends the lists of an account that was removed, with its documents.
+func (s *Service) UserChanged(aor string) {
+	for _, l := range s.index.changed(serviceDocument(aor)) {
+		l.outdated()
+	}
+}

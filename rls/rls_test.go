@@ -14,7 +14,6 @@ import (
 
 	"rollcall/internal/bus"
 	"rollcall/internal/store"
-	"rollcall/sip/event"
 	"rollcall/sip/presence"
 	"rollcall/sip/wire"
 )
@@ -271,6 +270,25 @@ func TestServiceRemoved(t *testing.T) {
 	})
 }
 
+// With the account goes its list.
+func TestOwnerRemoved(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		r.presence.set(bo, active("<bo/>"))
+		r.putServices(`<list>` + entries(bo) + `</list>`)
+		r.establish(sub{})
+		r.lists.UserChanged(amy) // a new password
+		r.nothing()
+		if err := r.store.RemoveUser(t.Context(), amy); err != nil {
+			t.Fatal(err)
+		}
+		r.lists.UserChanged(amy)
+		log := r.take()
+		if len(log) != 1 || log[0].header("Subscription-State") != "terminated;reason=noresource" || len(r.presence.watched()) != 0 {
+			t.Errorf("%+v, %v", log, r.presence.watched())
+		}
+	})
+}
+
 // Changes while a NOTIFY is on its way collect; the newest state follows.
 func TestOneInFlight(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, r *rig) {
@@ -495,50 +513,4 @@ func TestStoreDown(t *testing.T) {
 			t.Errorf("new subscription without a store: %d", got)
 		}
 	})
-}
-
-// Golden: the bytes of a small notification.
-func TestRender(t *testing.T) {
-	l := &list{svc: &Service{}}
-	n := newNotification(true, maxBody)
-	add := func(uri, name string, s state, body string) {
-		m := &member{list: l, uri: uri}
-		s.name = name
-		var b []byte
-		if body != "" {
-			b = []byte(body)
-		}
-		if !n.add(m, s, b, 0) {
-			t.Fatal("does not fit")
-		}
-	}
-	add(bo, "Bo <&>", state{known: true, instance: true, state: event.Active}, "<p>--b0.dialog</p>")
-	add(cy, "", state{known: true, instance: true, state: event.Pending}, "")
-	add(di, "", state{known: true, instance: true, state: event.Terminated, reason: "rejected"}, "")
-	add("sip:ed@example.test", "", state{known: true}, "")
-	contentType, body := n.render(theirs, "dialog", 7)
-	if want := `multipart/related;type="application/rlmi+xml";start="<list.dialog.7@example.test>";boundary="b1.dialog"`; contentType != want {
-		t.Errorf("Content-Type\n%s\nwant\n%s", contentType, want)
-	}
-	want := strings.ReplaceAll(`--b1.dialog
-Content-Transfer-Encoding: binary
-Content-ID: <list.dialog.7@example.test>
-Content-Type: application/rlmi+xml;charset="UTF-8"
-
-<?xml version="1.0" encoding="UTF-8"?>|<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:amy+presence@example.test" version="7" fullState="true">|<resource uri="sip:bo@example.test"><name>Bo &lt;&amp;&gt;</name><instance id="1" state="active" cid="m0.dialog.7@example.test"/></resource>|<resource uri="sip:cy@example.test"><instance id="1" state="pending"/></resource>|<resource uri="sip:di@example.test"><instance id="1" state="terminated" reason="rejected"/></resource>|<resource uri="sip:ed@example.test"/>|</list>|
---b1.dialog
-Content-Transfer-Encoding: binary
-Content-ID: <m0.dialog.7@example.test>
-Content-Type: application/pidf+xml;charset="UTF-8"
-
-<p>--b0.dialog</p>
---b1.dialog--
-`, "\n", "\r\n")
-	want = strings.ReplaceAll(want, "|", "\n")
-	if diff := cmp.Diff(want, string(body)); diff != "" {
-		t.Errorf("body (-want +got):\n%s", diff)
-	}
-	if len(body) > n.size {
-		t.Errorf("%d bytes, estimated at most %d", len(body), n.size)
-	}
 }

@@ -101,25 +101,21 @@ func (s *Service) exists(ctx context.Context, aor string) (bool, error) {
 // read flattens the list. Deps are filled even with an error.
 func (s *Service) read(ctx context.Context, at place, event string) (content, error) {
 	c := content{deps: []store.DocumentKey{at.document}}
-	absent := errNoList
-	if at.standing {
-		absent = nil
-	}
 	stored, err := s.cfg.Documents.Document(ctx, at.document)
 	if errors.Is(err, store.ErrNotFound) {
-		return c, absent
+		return c, s.absent(ctx, at)
 	}
 	if err != nil {
 		return c, fmt.Errorf("reading services of %s: %w", at.owner, err)
 	}
-	doc, err := xmlscan.Scan(stored.Body, xmlscan.DefaultLimits())
+	doc, err := resourcelist.Scan(stored.Body)
 	if err != nil {
 		slog.Warn("rls-services document cannot be read", "xui", at.owner, "err", err)
-		return c, absent
+		return c, s.absent(ctx, at)
 	}
 	service := findService(doc, at.resource)
 	if service < 0 {
-		return c, absent
+		return c, s.absent(ctx, at)
 	}
 	if err := checkPackages(doc, service, event); err != nil {
 		return c, err
@@ -132,6 +128,19 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 		err = nil
 	}
 	return c, err
+}
+
+// absent is what a list without a service is: empty if it is that of a user, else
+// there is none.
+func (s *Service) absent(ctx context.Context, at place) error {
+	if !at.standing {
+		return errNoList
+	}
+	exists, err := s.exists(ctx, at.owner)
+	if err == nil && !exists {
+		return errNoList
+	}
+	return err
 }
 
 func (s *Service) flatten(ctx context.Context, doc *xmlscan.Doc, service int, owner string) (resourcelist.List, error) {

@@ -76,7 +76,7 @@ func (s *Session) read(ctx context.Context, key store.DocumentKey) (*xmlscan.Doc
 	if err != nil {
 		return nil, fmt.Errorf("reading %s of %s: %w", key.AUID, key.XUI, err)
 	}
-	doc, err := xmlscan.Scan(stored.Body, xmlscan.DefaultLimits())
+	doc, err := Scan(stored.Body)
 	if err != nil {
 		return nil, &unresolved{why: fmt.Sprintf("document is damaged: %v", err)}
 	}
@@ -105,4 +105,12 @@ func (s *Session) locate(ref string) (store.DocumentKey, *xcapuri.NodeSelector, 
 		return store.DocumentKey{}, nil, &unresolved{why: "belongs to another user"}
 	}
 	return key, req.Node.WithDefault(Namespace), nil
+}
+
+// Scan indexes a stored document. How large one may be was decided on when it was
+// stored.
+func Scan(body []byte) (*xmlscan.Doc, error) {
+	limits := xmlscan.DefaultLimits()
+	limits.Bytes = max(limits.Bytes, len(body))
+	return xmlscan.Scan(body, limits)
 }
