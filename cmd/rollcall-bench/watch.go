@@ -234,10 +234,13 @@ func subscribeAll(ctx context.Context, c *client, subs []*subscription, seconds 
 	})
 }
 
-// unsubscribeAll ends subscriptions; what fails now is of no interest.
+// unsubscribeAll ends subscriptions and takes the last NOTIFYs, so that the
+// server is not left waiting; what fails now is of no interest.
 func unsubscribeAll(ctx context.Context, c *client, subs []*subscription) error {
 	return parallel(ctx, len(subs), c.Concurrency, func(ctx context.Context, i int) error {
-		_ = subs[i].send(ctx, 0)
+		if subs[i].send(ctx, 0) == nil {
+			_ = subs[i].wait(ctx)
+		}
 		return ctx.Err()
 	})
 }
