@@ -256,6 +256,40 @@ func TestStoreDown(t *testing.T) {
 	}
 }
 
+// forgetfulStore writes and then cannot say so.
+type forgetfulStore struct{ store.Store }
+
+func (s forgetfulStore) PutDocument(ctx context.Context, doc store.Document, expected string, claims []string) error {
+	if err := s.Store.PutDocument(ctx, doc, expected, claims); err != nil {
+		return err
+	}
+	return fmt.Errorf("connection lost: %w", store.ErrUnavailable)
+}
+
+// A write of unknown outcome is announced: policy and lists must not go on with
+// what they compiled from the document before.
+func TestUnknownOutcome(t *testing.T) {
+	ts := newTestServerOn(t, forgetfulStore{memory.New()})
+	expect(t, "PUT", ts.put(docURI, sample), 503, "")
+	if n := len(ts.seen()); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	expect(t, "GET", ts.get(docURI), 200, "")
+	expect(t, "refused", ts.put(docURI, "<r>"), 409, notWellFormed)
+	if n := len(ts.seen()); n != 1 {
+		t.Errorf("%d events after a refusal", n)
+	}
+}
+
+// No edit makes a document larger than one that could be put.
+func TestEditedDocumentTooLarge(t *testing.T) {
+	ts := newTestServer(t, func(c *Config) { c.Limits.Bytes = 100 })
+	ts.fresh("<r><a>" + strings.Repeat("x", 40) + "</a></r>")
+	expect(t, "element", ts.put(node("r/b"), "<b>"+strings.Repeat("x", 60)+"</b>"), 409, "constraint-failure")
+	expect(t, "attribute", ts.put(node("r/@b"), strings.Repeat("x", 60)), 409, "constraint-failure")
+	expect(t, "body", ts.put(node("r/b"), "<b>"+strings.Repeat("x", 200)+"</b>"), 413, "")
+}
+
 // RFC 4825 §8.2.3: a fragment takes the default namespace of its parent.
 func TestFragmentNamespace(t *testing.T) {
 	ts := newTestServer(t)

@@ -122,7 +122,7 @@ func (s *server) commit(req *request, oldETag, newETag string, write func(contex
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), requestTimeout)
 	defer cancel()
 	err := write(ctx)
-	if err == nil || !lostRace(err) {
+	if !lostRace(err) {
 		s.Bus.Publish(bus.DocumentChanged{Key: req.key, OldETag: oldETag, NewETag: newETag})
 	}
 	return err

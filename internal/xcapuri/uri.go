@@ -169,7 +169,7 @@ func documentSelector(s string) (r Request, node *string, err error) {
 			break
 		}
 		isXUI := len(segments) == 2 && segments[1] == "users"
-		if segment == "" || segment == "." || segment == ".." || !isXUI && strings.ContainsRune(segment, '/') {
+		if segment == "" || segment == "." || segment == ".." || !isXUI && strings.ContainsAny(segment, "/\t\r\n") {
 			return r, nil, nothing("no document has this path")
 		}
 		if len(segments) == maxSegments {

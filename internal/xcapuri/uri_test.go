@@ -66,6 +66,7 @@ func TestParseStatus(t *testing.T) {
 		"/xcap-root/a/global//x":                 404,
 		"/xcap-root/a/global/../x":               404,
 		"/xcap-root/a/global/x%2Fy":              404,
+		"/xcap-root/a/global/x%0Ay":              404,
 		"/xcap-root/~~/a":                        404,
 		"/xcap-root/a/global/~~/a":               404,
 		"/xcap-root/a/global/%zz":                400,
