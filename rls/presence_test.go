@@ -91,8 +91,9 @@ func TestMemberPolicy(t *testing.T) {
 func TestTwoOwners(t *testing.T) {
 	inBubble(t, options{real: true}, func(t *testing.T, r *rig) {
 		r.putPresence(bo, "secret")
-		r.putRules(bo, ruleFor("a", amy, "allow", "")+
-			ruleFor("b", cy, "allow", `<cr:transformations><pr:provide-services><pr:all-services/></pr:provide-services></cr:transformations>`))
+		rules := ruleFor("a", amy, "allow", "") +
+			ruleFor("b", cy, "allow", `<cr:transformations><pr:provide-services><pr:all-services/></pr:provide-services></cr:transformations>`)
+		r.putRules(bo, rules)
 		const cys = "sip:cy+presence@example.test"
 		r.putServices(`<list>` + entries(bo) + `</list>`)
 		r.put(cy, AUID, `<rls-services xmlns="urn:ietf:params:xml:ns:rls-services" xmlns:rl="urn:ietf:params:xml:ns:resource-lists"><service uri="`+cys+`"><list>`+entries(bo)+`</list></service></rls-services>`, cys)
@@ -100,6 +101,8 @@ func TestTwoOwners(t *testing.T) {
 		_, c := r.establish(sub{who: cy, resource: cys})
 		r.learns(a, bo, "active secret")
 		r.learns(c, bo, "active open")
+		r.putRules(bo, rules+ruleFor("c", di, "allow", ""))
+		r.nothing() // neither sees anything else, least of all the whole document
 	})
 }
 
