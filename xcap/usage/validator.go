@@ -56,8 +56,8 @@ func (v *validator) noContent(i int) *Conflict {
 }
 
 func (v *validator) elementContent(i int, t *elementType) *Conflict {
-	if text := collapse(v.doc.Text(i)); text != "" {
-		return v.fail(i, "%s holds only elements, but there is the text %s", show(v.doc, i), quote(text))
+	if !v.doc.Blank(i) {
+		return v.fail(i, "%s holds only elements, but there is the text %s", show(v.doc, i), quote(v.doc.Text(i)))
 	}
 	m := matcher{validator: v, parent: i, next: int(v.doc.Elements[i].First)}
 	if c := m.match(t.model); c != nil {
