@@ -85,7 +85,7 @@ func demoPasswords(dir string, users []demoUser) error {
 // printDemo tells a person what to type into a client.
 func printDemo(con console, n *node, users []demoUser) {
 	w := con.stdout
-	proxy := n.sipAddrs[0].String()
+	proxy := n.reachable(n.sipAddrs[0])
 	fmt.Fprintf(w, "\nDemo accounts. Type this into Blink, Linphone or any other SIP client:\n\n")
 	for _, u := range users {
 		password := u.password
@@ -97,7 +97,7 @@ func printDemo(con console, n *node, users []demoUser) {
 		fmt.Fprintf(w, "  Password        %s\n\n", password)
 	}
 	fmt.Fprintf(w, "  Domain, realm   %s\n", n.cfg.Domain[0])
-	fmt.Fprintf(w, "  Outbound proxy  %s;transport=tcp   (Blink: port %d, transport TCP)\n", proxy, n.sipAddrs[0].Port())
+	fmt.Fprintf(w, "  Outbound proxy  %s;transport=tcp\n", proxy)
 	fmt.Fprintf(w, "  XCAP root       %s\n\n", n.xcapURL())
 	fmt.Fprintf(w, "The passwords stay the same; they are in %s.\n", filepath.Join(n.cfg.Data, demoFile))
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -78,6 +80,29 @@ func cannotListen(what, addr string, err error) error {
 	}
 	return listenError{fmt.Errorf("%s: cannot listen on %s: %w", what, addr, err)}
 }
+
+// reachable writes an address that is listened on as clients can use it: instead
+// of "any address" the advertised one, else this machine's own.
+func (n *node) reachable(a netip.AddrPort) string {
+	host := n.cfg.Advertise
+	if host == "" {
+		if !a.Addr().IsUnspecified() {
+			return a.String()
+		}
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(a.Port())))
+}
+
+func (n *node) xcapURL() string {
+	bound := n.xcapSocket.Addr().String()
+	if a, err := netip.ParseAddrPort(bound); err == nil {
+		bound = n.reachable(a)
+	}
+	return "http://" + bound + n.cfg.XCAPRoot
+}
+
+func (n *node) adminAddr() string { return n.adminSocket.Addr().String() }
 
 // newHTTPServer returns a server whose clients cannot hold it up: each phase has
 // its deadline, and headers above the limit get 431.

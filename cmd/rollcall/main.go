@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string, con console) int {
 		kong.Resolvers(config.Resolver()),
 		kong.Writers(con.stdout, con.stderr),
 		kong.Exit(func(int) { done = true }), // help was printed
+		kong.ValueFormatter(describe),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(con),
@@ -66,4 +67,17 @@ func run(ctx context.Context, args []string, con console) int {
 		return report(con.stderr, usageError{err})
 	}
 	return report(con.stderr, command.Run())
+}
+
+// describe adds to the help of a flag its default, where the placeholder does not
+// show it, and its environment variable.
+func describe(v *kong.Value) string {
+	text := v.Help
+	if v.HasDefault && v.Flag != nil && v.Flag.PlaceHolder != "" && v.Default != "" {
+		text += " Default: " + v.Default + "."
+	}
+	if len(v.Tag.Envs) > 0 {
+		text += " ($" + v.Tag.Envs[0] + ")"
+	}
+	return text
 }

@@ -249,6 +249,3 @@ func (n *node) reap(ctx context.Context) {
 		}
 	}
 }
-
-func (n *node) xcapURL() string   { return "http://" + n.xcapSocket.Addr().String() + n.cfg.XCAPRoot }
-func (n *node) adminAddr() string { return n.adminSocket.Addr().String() }

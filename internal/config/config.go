@@ -36,24 +36,24 @@ type Config struct {
 	HTTPListen string   `name:"http-listen" env:"ROLLCALL_HTTP_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"XCAP over HTTP."`
 	Trust      []string `name:"trust" env:"ROLLCALL_TRUST" placeholder:"CIDR" help:"Network whose requests carry an identity to be believed without a challenge (P-Asserted-Identity, else From): a proxy in front. Repeat for more."`
 
-	ProvideDefault string        `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" placeholder:"none" help:"What an allow rule without transformations shows in IETF pres-rules documents: none (RFC 5025) or all. In OMA documents it shows all."`
-	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" placeholder:"gentle" help:"Space between NOTIFYs of one subscription: off, gentle (short bursts are merged) or rfc (the intervals of the event packages, 5 s for presence)."`
-	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" placeholder:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
-	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" placeholder:"1h" help:"Lifetime of registrations and publications that ask for none."`
-	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" placeholder:"2h" help:"Longest lifetime granted."`
+	ProvideDefault string        `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" help:"What an allow rule without transformations shows in IETF pres-rules documents: none (RFC 5025) or all. In OMA documents it shows all."`
+	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" help:"Space between NOTIFYs of one subscription: off, gentle (ten at once, then one a second) or rfc (one in the interval of the event package: 5 s for presence)."`
+	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
+	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" help:"Lifetime of registrations and publications that ask for none."`
+	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" help:"Longest lifetime granted."`
 
-	MaxContacts      int `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" placeholder:"16" help:"Registered contacts per user."`
-	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" placeholder:"1000" help:"Subscriptions one watcher may hold."`
-	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" placeholder:"10000" help:"Subscriptions to one resource."`
-	MaxListEntries   int `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" placeholder:"1000" help:"Members a list subscription is resolved to."`
-	MaxMessageBytes  int `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" placeholder:"16384" help:"Body of a MESSAGE; larger ones get 413."`
-	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" placeholder:"262144" help:"An XCAP document; larger ones get 413."`
-	QueueLimit       int `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" placeholder:"256" help:"SIP requests waiting per worker; above it they get 503."`
+	MaxContacts      int `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
+	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
+	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
+	MaxListEntries   int `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"Members a list subscription is resolved to."`
+	MaxMessageBytes  int `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" help:"Body of a MESSAGE; larger ones get 413."`
+	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" help:"An XCAP document; larger ones get 413."`
+	QueueLimit       int `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" help:"SIP requests waiting per worker; above it they get 503."`
 
 	EnableTestUsages bool          `name:"enable-test-usages" env:"ROLLCALL_ENABLE_TEST_USAGES" help:"Serve the XCAP application usage test-app, which has no schema."`
-	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"ROLLCALL_SHUTDOWN_TIMEOUT" default:"10s" placeholder:"10s" help:"How long a stopping server waits for work in progress."`
-	LogLevel         string        `name:"log-level" env:"ROLLCALL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"info" help:"debug, info, warn or error."`
-	LogFormat        string        `name:"log-format" env:"ROLLCALL_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"text" help:"text or json."`
+	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"ROLLCALL_SHUTDOWN_TIMEOUT" default:"10s" help:"How long a stopping server waits for work in progress."`
+	LogLevel         string        `name:"log-level" env:"ROLLCALL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat        string        `name:"log-format" env:"ROLLCALL_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
 }
 
 // Normalize brings domains and paths to the form the rest of the program

@@ -145,3 +145,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The manual has every setting with its environment variable and default.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kong.New(new(Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range k.Model.Flags {
+		if f.Name == "help" || f.Name == "config" {
+			continue
+		}
+		row := "| `" + f.Name + "` | `" + f.Envs[0] + "` | "
+		if f.Default != "" {
+			row += "`" + f.Default + "` |"
+		}
+		if !strings.Contains(string(text), row) {
+			t.Errorf("README.md has no row %s", row)
+		}
+	}
+}

@@ -290,3 +290,12 @@ func TestFirstSuccessWins(t *testing.T) {
 		t.Errorf("late answer passed on: %q", answers)
 	}
 }
+
+// The last hop gets 0, not the default (RFC 3261 §16.6 step 3).
+func TestLastHop(t *testing.T) {
+	n := &network{bindings: []store.Binding{{Contact: "sip:b@h", Flow: "UDP"}}}
+	message(t, n, alice, 0, "Max-Forwards: 1")
+	if n.sent[0].MaxForwards >= 0 {
+		t.Errorf("Max-Forwards %d, where a negative one means 0", n.sent[0].MaxForwards)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,23 +32,38 @@ const alice = "sip:alice@example.org"
 
 // world is a registrar with its surroundings.
 type world struct {
-	t       *testing.T
-	r       *Registrar
-	st      *memory.Store
-	pool    *shard.Pool
-	wheel   *wheel.Wheel
-	bus     *bus.Bus
+	t     *testing.T
+	r     *Registrar
+	st    *memory.Store
+	pool  *shard.Pool
+	wheel *wheel.Wheel
+	bus   *bus.Bus
+
+	mu      sync.Mutex
 	changed []string // what presence was told, in order
 	told    int      // bus events
 }
 
+// news returns what presence and the bus were told.
+func (w *world) news() (changed []string, told int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.changed), w.told
+}
+
 func newWorld(t *testing.T, st *memory.Store) *world {
 	w := &world{t: t, st: st, pool: shard.New(16, nil), wheel: wheel.New(50 * time.Millisecond), bus: &bus.Bus{}}
-	w.bus.Subscribe(func(bus.Event) { w.told++ })
+	w.bus.Subscribe(func(bus.Event) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told++
+	})
 	w.r = New(Config{
 		Store: st, Pool: w.pool, Wheel: w.wheel, Bus: w.bus, Metrics: metrics.New(),
 		MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, MaxContacts: 4,
 		Changed: func(_ string, regs []pidf.Registration) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.changed = append(w.changed, fmt.Sprint(len(regs)))
 		},
 	})
@@ -256,11 +272,12 @@ func TestChanged(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(140 * time.Second) // a ends
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"1", "2", "2", "1", "0"}, w.changed); diff != "" {
+		changed, told := w.news()
+		if diff := cmp.Diff([]string{"1", "2", "2", "1", "0"}, changed); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
 		}
-		if w.told != len(w.changed) {
-			t.Errorf("%d events on the bus", w.told)
+		if told != len(changed) {
+			t.Errorf("%d events on the bus", told)
 		}
 		if got := w.contacts(); len(got) != 0 {
 			t.Errorf("left: %v", got)
@@ -296,8 +313,8 @@ func TestRestore(t *testing.T) {
 		}
 		w.expect(w.register("b", 1), 200, "Contact: <sip:a@h>;q=0.3;x=y;expires=100\r\n")
 		w.expect(w.register("a", 7, "Contact: <sip:a@h>"), 500)
-		if diff := cmp.Diff([]string{"1"}, w.changed); diff != "" {
-			t.Error(diff)
+		if changed, _ := w.news(); !slices.Equal(changed, []string{"1"}) {
+			t.Errorf("told %q", changed)
 		}
 		time.Sleep(101 * time.Second)
 		synctest.Wait()
