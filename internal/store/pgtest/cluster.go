@@ -81,9 +81,13 @@ func serve(bin, dir string, who *syscall.Credential) error {
 // pipe is os.Pipe whose write end is not closed by the garbage collector.
 func pipe() (r *os.File, w int, err error) {
 	var fds [2]int
-	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
+	syscall.ForkLock.RLock() // no child may inherit the write end
+	defer syscall.ForkLock.RUnlock()
+	if err := syscall.Pipe(fds[:]); err != nil {
 		return nil, 0, err
 	}
+	syscall.CloseOnExec(fds[0])
+	syscall.CloseOnExec(fds[1])
 	return os.NewFile(uintptr(fds[0]), "alive"), fds[1], nil
 }
 
