@@ -147,7 +147,7 @@ func TestExitCodes(t *testing.T) {
 		{exitListen, "in use by another program", []string{"serve", "--data", data, "--sip-listen", anyPort, "--admin-listen", anyPort, "--http-listen", taken.Addr().String()}},
 		{exitListen, "in use by another program", []string{"serve", "--data", data, "--sip-listen", taken.Addr().String()}},
 		{exitListen, "not an address of this machine", []string{"serve", "--data", data, "--sip-listen", "192.0.2.1:5060"}},
-		{exitUnavailable, "PostgreSQL", []string{"serve", "--database", "postgres://u:topsecret@127.0.0.1:1/x?connect_timeout=2"}},
+		{exitUnavailable, "database", []string{"serve", "--database", "postgres://u:topsecret@127.0.0.1:1/x?connect_timeout=2"}},
 		{exitUnavailable, "", []string{"user", "list", "--data", notADir}},
 		{exitFailure, "no answer", []string{"health", "--admin-listen", "127.0.0.1:1"}},
 	} {

@@ -80,6 +80,6 @@ func printAddresses(con console, n *node) {
 	if n.cfg.Postgres() {
 		fmt.Fprintf(w, "  Data    PostgreSQL\n")
 	} else {
-		fmt.Fprintf(w, "  Data    %s\n", n.cfg.SQLiteFile())
+		fmt.Fprintf(w, "  Data    %s\n", n.cfg.Data)
 	}
 }

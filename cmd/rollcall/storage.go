@@ -3,32 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"rollcall/internal/config"
 	"rollcall/internal/store"
-	"rollcall/internal/store/postgres"
-	"rollcall/internal/store/sqlite"
+	"rollcall/internal/store/open"
 )
 
 // openStore opens the database of a configuration and brings its schema up to
 // date. hook may be nil.
 func openStore(ctx context.Context, place *config.Place, hook store.CommitHook) (store.Store, error) {
-	if place.Postgres() {
-		st, err := postgres.Open(ctx, place.Database, hook)
-		if err != nil {
-			return nil, databaseError{fmt.Errorf("PostgreSQL: %w", err)}
-		}
-		return st, nil
-	}
-	file := place.SQLiteFile()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, databaseError{fmt.Errorf("data directory: %w", err)}
-	}
-	st, err := sqlite.Open(ctx, file, hook)
+	st, err := open.Open(ctx, place.Database, place.Data, hook)
 	if err != nil {
-		return nil, databaseError{fmt.Errorf("%s: %w", file, err)}
+		return nil, databaseError{err}
 	}
 	return st, nil
 }

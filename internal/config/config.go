@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ type Place struct {
 	Config      string   `name:"config" env:"ROLLCALL_CONFIG" placeholder:"FILE" help:"Configuration file (YAML). Its keys are the names of the flags."`
 	Domain      []string `name:"domain" env:"ROLLCALL_DOMAIN" default:"localhost" placeholder:"DOMAIN" help:"SIP domain to serve; repeat for more. Users without a domain belong to the first."`
 	Data        string   `name:"data" env:"ROLLCALL_DATA" default:"rollcall-data" placeholder:"DIR" help:"Data directory."`
-	Database    string   `name:"database" env:"ROLLCALL_DATABASE" placeholder:"URL" help:"sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME. Without it the file rollcall.db in the data directory."`
+	Database    string   `name:"database" env:"ROLLCALL_DATABASE" placeholder:"URL" help:"sqlite:FILE (relative to the data directory) or postgres://USER:PASSWORD@HOST/NAME. Without it the file rollcall.db in the data directory."`
 	AdminListen string   `name:"admin-listen" env:"ROLLCALL_ADMIN_LISTEN" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Health, metrics and profiles. Not for the public."`
 }
 
@@ -81,23 +80,12 @@ func (p *Place) Normalize() error {
 	if p.Database != "" && !strings.HasPrefix(p.Database, "sqlite:") && !p.Postgres() {
 		return fmt.Errorf("database: %q begins neither with sqlite: nor with postgres://", schemeOf(p.Database))
 	}
-	if p.Database == "sqlite:" {
-		return errors.New("database: sqlite: needs a file name behind it")
-	}
 	return checkListen("admin-listen", p.AdminListen)
 }
 
 // Postgres reports whether the database is a PostgreSQL server.
 func (p *Place) Postgres() bool {
 	return strings.HasPrefix(p.Database, "postgres://") || strings.HasPrefix(p.Database, "postgresql://")
-}
-
-// SQLiteFile returns the name of the embedded database's file.
-func (p *Place) SQLiteFile() string {
-	if p.Database == "" {
-		return filepath.Join(p.Data, "rollcall.db")
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(p.Database, "sqlite:"), "//")
 }
 
 // Normalize gives the root its one form: a leading slash, none at the end.

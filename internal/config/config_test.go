@@ -42,8 +42,8 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff([]string{"localhost"}, c.Domain); diff != "" {
 		t.Error(diff)
 	}
-	if c.SQLiteFile() != filepath.Join("rollcall-data", "rollcall.db") || c.Postgres() {
-		t.Errorf("database %q", c.SQLiteFile())
+	if c.Data != "rollcall-data" || c.Postgres() {
+		t.Errorf("data %q, database %q", c.Data, c.Database)
 	}
 	if c.SIPListen[0] != "127.0.0.1:5060" || c.HTTPListen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:8081" || c.XCAPRoot != "/xcap-root" {
 		t.Errorf("listeners: %+v", c)
