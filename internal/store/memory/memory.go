@@ -25,6 +25,7 @@ type Store struct {
 	subscriptions map[string]store.Subscription
 	watchers      map[store.WatcherKey]store.Watcher
 	secrets       map[string][]byte
+	certificates  map[string][]byte
 }
 
 var _ store.Store = (*Store)(nil)
@@ -40,6 +41,7 @@ func New() *Store {
 		subscriptions: map[string]store.Subscription{},
 		watchers:      map[store.WatcherKey]store.Watcher{},
 		secrets:       map[string][]byte{},
+		certificates:  map[string][]byte{},
 	}
 }
 

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"load stops at the first error":      testLoadError,
 		"a withdrawn commit":                 testCancelled,
 		"secrets":                            testSecrets,
+		"certificates":                       testCertificates,
 		"ping":                               testPing,
 		"strange text":                       testStrangeText,
 		"commit while documents are written": testMixedWriters,
