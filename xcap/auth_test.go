@@ -155,7 +155,7 @@ func TestRealm(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		ts.Config.Handler.ServeHTTP(w, r)
-		if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, `realm="`+c.realm+`"`) {
+		if got := strings.Join(w.Header()["WWW-Authenticate"], ""); !strings.Contains(got, `realm="`+c.realm+`"`) {
 			t.Errorf("%s %s: %s", c.host, c.target, got)
 		}
 	}

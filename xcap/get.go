@@ -46,13 +46,13 @@ func (s *server) get(req *request) response {
 // load reads the document addressed. Without a document the entity-tag is empty.
 func (s *server) load(req *request) (store.Document, error) {
 	if req.target.Global {
-		body, etag, ok, err := req.usage.Global(req.Context(), s.env, req.key.Path)
+		body, etag, ok, err := req.usage.Global(req.Context(), req.tree.env, req.key.Path)
 		if err != nil || !ok {
 			return store.Document{}, err
 		}
 		return store.Document{DocumentKey: req.key, Body: body, ETag: etag}, nil
 	}
-	doc, err := s.Store.Document(req.Context(), req.key)
+	doc, err := req.tree.Document(req.Context(), req.key)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Document{}, nil
 	}

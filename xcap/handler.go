@@ -49,7 +49,7 @@ const (
 type server struct {
 	Config
 	usages map[string]*usage.Usage
-	env    usage.Env
+	trees  map[string]*tree // by path of the root
 	writes *locks
 }
 
@@ -72,11 +72,9 @@ func New(cfg Config) http.Handler {
 	s := &server{
 		Config: cfg,
 		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
-		env: usage.Env{
-			Documents: cfg.Store, Users: cfg.Users, Roots: cfg.Roots, Domains: cfg.Domains, Usages: cfg.Usages,
-		},
 		writes: newLocks(),
 	}
+	s.trees = newTrees(&s.Config)
 	for _, u := range cfg.Usages {
 		s.usages[u.AUID] = u
 	}
@@ -93,9 +91,10 @@ func New(cfg Config) http.Handler {
 type request struct {
 	*http.Request
 	target xcapuri.Request
+	tree   *tree
 	who    auth.Identity
 	usage  *usage.Usage
-	key    store.DocumentKey
+	key    store.DocumentKey // within the tree
 	cond   conditions
 }
 
@@ -116,7 +115,7 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 	if parseErr != nil && target.Root == "" && !s.atTop() {
 		return refused(parseErr)
 	}
-	req.target = target
+	req.target, req.tree = target, s.trees[target.Root]
 	if resp := s.authenticate(req); resp.status != 0 {
 		return resp
 	}
@@ -144,9 +143,24 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 			return s.put(req)
 		}
 		return s.delete(req)
+	case http.MethodOptions:
+		return response{status: http.StatusNoContent, allow: req.allowed()}
 	}
 	// RFC 4825 §8.1: POST, and whatever else, is not for XCAP resources.
-	return response{status: http.StatusMethodNotAllowed, allow: "GET, HEAD, PUT, DELETE"}
+	return response{status: http.StatusMethodNotAllowed, allow: req.allowed()}
+}
+
+// allowed lists the methods of the resource (RFC 9110 §10.2.1).
+func (req *request) allowed() string {
+	if req.computed() || req.target.Global {
+		return "GET, HEAD, OPTIONS"
+	}
+	return "GET, HEAD, PUT, DELETE, OPTIONS"
+}
+
+// computed reports whether the resource has no stored form that could be written.
+func (req *request) computed() bool {
+	return req.usage.ReadOnly || req.target.Node != nil && req.target.Node.Terminal == xcapuri.Namespaces
 }
 
 // atTop reports whether a root is the top of the server, whose path is empty.
@@ -162,9 +176,9 @@ func (s *server) atTop() bool {
 // writable refuses to write what is only computed.
 func (req *request) writable() response {
 	switch {
-	case req.usage.ReadOnly, req.target.Node != nil && req.target.Node.Terminal == xcapuri.Namespaces:
+	case req.computed():
 		// RFC 4825 §8.2, §8.4.
-		return response{status: http.StatusMethodNotAllowed, allow: "GET, HEAD"}
+		return response{status: http.StatusMethodNotAllowed, allow: req.allowed()}
 	case req.target.Global:
 		return response{status: http.StatusForbidden}
 	}

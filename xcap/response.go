@@ -24,11 +24,12 @@ type response struct {
 }
 
 // write sends the response. The length is always given: clients exist that
-// cannot read chunks.
+// cannot read chunks. Names are spelled as the standards do, which http.Header
+// does not by itself, for clients that compare letter by letter.
 func (p response) write(w http.ResponseWriter, head bool) {
 	h := w.Header()
 	if p.etag != "" {
-		h.Set("ETag", `"`+p.etag+`"`)
+		h["ETag"] = []string{`"` + p.etag + `"`}
 	}
 	if p.contentType != "" {
 		h.Set("Content-Type", p.contentType)
@@ -38,14 +39,14 @@ func (p response) write(w http.ResponseWriter, head bool) {
 		h.Set("Allow", p.allow)
 	}
 	if len(p.challenges) > 0 {
-		h["Www-Authenticate"] = p.challenges
+		h["WWW-Authenticate"] = p.challenges
 	}
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
 	// RFC 4825 §9: caches cannot see how documents depend on each other.
 	h.Set("Cache-Control", "no-cache")
-	if p.status != http.StatusNotModified {
+	if p.status != http.StatusNotModified && p.status != http.StatusNoContent {
 		h.Set("Content-Length", strconv.Itoa(len(p.body)))
 	}
 	w.WriteHeader(p.status)

@@ -49,12 +49,11 @@ func created(yes bool) int {
 // the document is still the one that was read; otherwise it begins anew, with
 // the conditions of the request evaluated again.
 func (s *server) modify(req *request, work func(current store.Document) plan) response {
-	unlock, err := s.writes.lock(req.Context(), req.key)
+	unlock, err := s.writes.lock(req.Context(), req.tree.stored(req.key))
 	if err != nil {
 		return failed(req, err)
 	}
 	defer unlock()
-	var lost error
 	for range maxAttempts {
 		current, err := s.load(req)
 		if err != nil {
@@ -71,27 +70,15 @@ func (s *server) modify(req *request, work func(current store.Document) plan) re
 		if !lostRace(err) {
 			return failed(req, err)
 		}
-		lost = err
-	}
-	var claimed *store.ClaimedError
-	if errors.As(lost, &claimed) {
-		return uniquenessFailure(claimed).response()
 	}
 	return busy()
 }
 
 // lostRace reports whether the store wrote nothing because something else was
-// written first.
+// written first. When it was a claim, the usage names it at the next attempt.
 func lostRace(err error) bool {
 	var claimed *store.ClaimedError
 	return errors.Is(err, store.ErrETagMismatch) || errors.Is(err, store.ErrNotFound) || errors.As(err, &claimed)
-}
-
-// uniquenessFailure is for a claim that the usage cannot put its finger on.
-func uniquenessFailure(err *store.ClaimedError) *conflict {
-	c := newConflict(usage.UniquenessFailure, err.Error())
-	c.Exists = []usage.Exists{{Field: "*"}}
-	return c
 }
 
 // write validates the new document (RFC 4825 §8.2.5), stores it and announces
@@ -101,7 +88,7 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 	resp := response{status: p.status}
 	if p.doc == nil {
 		return resp, s.commit(req, current.ETag, "", func(ctx context.Context) error {
-			return s.Store.DeleteDocument(ctx, req.key, current.ETag)
+			return req.tree.DeleteDocument(ctx, req.key, current.ETag)
 		})
 	}
 	claims, refusal, err := s.validate(req, p.doc)
@@ -111,7 +98,7 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 	resp.etag = NewETag()
 	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: resp.etag, Modified: time.Now()}
 	return resp, s.commit(req, current.ETag, doc.ETag, func(ctx context.Context) error {
-		return s.Store.PutDocument(ctx, doc, current.ETag, claims)
+		return req.tree.PutDocument(ctx, doc, current.ETag, claims)
 	})
 }
 
@@ -123,7 +110,7 @@ func (s *server) commit(req *request, oldETag, newETag string, write func(contex
 	defer cancel()
 	err := write(ctx)
 	if !lostRace(err) {
-		s.Bus.Publish(bus.DocumentChanged{Key: req.key, OldETag: oldETag, NewETag: newETag})
+		s.Bus.Publish(bus.DocumentChanged{Key: req.tree.stored(req.key), OldETag: oldETag, NewETag: newETag})
 	}
 	return err
 }
@@ -139,7 +126,7 @@ func (s *server) validate(req *request, d *xmlscan.Doc) (claims []string, refusa
 		c = req.usage.Validate(d)
 	}
 	if c == nil && req.usage.Constrain != nil {
-		claims, c, err = req.usage.Constrain(req.Context(), s.env, req.key, d)
+		claims, c, err = req.usage.Constrain(req.Context(), req.tree.env, req.key, d)
 	}
 	if c != nil && err == nil {
 		refusal = (&conflict{Conflict: *c}).response()

@@ -145,7 +145,7 @@ func (c *docPutCmd) validate(ctx context.Context, st store.Store, key store.Docu
 	}
 	env := usage.Env{
 		Documents: st, Users: auth.NewUsers(st, time.Second),
-		Roots: []string{c.XCAPRoot}, Domains: c.Domain, Usages: usages,
+		Roots: c.XCAPRoot[:1], Domains: c.Domain, Usages: usages,
 	}
 	claims, no, err := u.Constrain(ctx, env, key, doc)
 	if err == nil && no != nil {

@@ -99,7 +99,7 @@ func (n *node) xcapURL() string {
 	if a, err := netip.ParseAddrPort(bound); err == nil {
 		bound = n.reachable(a)
 	}
-	return "http://" + bound + n.cfg.XCAPRoot
+	return "http://" + bound + n.cfg.XCAPRoot[0]
 }
 
 func (n *node) adminAddr() string { return n.adminSocket.Addr().String() }

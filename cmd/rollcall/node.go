@@ -93,8 +93,7 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) {
 	cfg := n.cfg
 	trust, _ := cfg.TrustedPrefixes() // checked by Normalize
-	roots := []string{cfg.XCAPRoot}
-	resolver := &resourcelist.Resolver{Docs: n.store, Roots: roots, MaxEntries: cfg.MaxListEntries}
+	resolver := &resourcelist.Resolver{Docs: n.store, Roots: cfg.XCAPRoot[:1], MaxEntries: cfg.MaxListEntries}
 	provide := policy.ProvideNone
 	if cfg.ProvideDefault == "all" {
 		provide = policy.ProvideAll
@@ -108,7 +107,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.lists = rls.New(rls.Config{
 		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver, Presence: n.presence,
-		Wheel: n.wheel, Domains: cfg.Domain,
+		Wheel: n.wheel, Domains: cfg.Domain, Window: cfg.ListWindow,
 	})
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
@@ -134,7 +133,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes
 	n.xcap = newHTTPServer(xcap.New(xcap.Config{
-		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: roots, Domains: cfg.Domain,
+		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
 		Usages: usage.All(usage.Options{TestUsages: cfg.EnableTestUsages}), Limits: limits,
 		Trust: trust, Throttle: throttle, Metrics: n.metrics,
 	}))
@@ -163,7 +162,9 @@ func (n *node) subscribe() {
 			n.lists.DocumentChanged(e)
 		case bus.UserChanged:
 			n.users.Forget(e.AOR)
+			n.policy.Forget(e.AOR) // before presence asks it again
 			n.presence.UserChanged(e.AOR)
+			n.lists.UserChanged(e.AOR)
 			n.pool.Post(shard.Index(e.AOR), func() { n.endUser(e.AOR) })
 		}
 	})

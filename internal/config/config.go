@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type Place struct {
 
 // Tree says how documents are named.
 type Tree struct {
-	XCAPRoot string `name:"xcap-root" env:"ROLLCALL_XCAP_ROOT" default:"/xcap-root" placeholder:"PATH" help:"Path of the XCAP root."`
+	XCAPRoot []string `name:"xcap-root" env:"ROLLCALL_XCAP_ROOT" default:"/xcap-root" placeholder:"PATH" help:"Path of the XCAP root; repeat for more, each with documents of its own. Presence uses those of the first."`
 }
 
 // Config is every setting of a server.
@@ -37,6 +38,7 @@ type Config struct {
 
 	ProvideDefault string        `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" help:"What an allow rule without transformations shows in IETF pres-rules documents: none (RFC 5025) or all. In OMA documents it shows all."`
 	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" help:"Space between NOTIFYs of one subscription: off, gentle (ten at once, then one a second) or rfc (one in the interval of the event package: 5 s for presence)."`
+	ListWindow     time.Duration `name:"list-window" env:"ROLLCALL_LIST_WINDOW" default:"0s" help:"For how long changes of the members of a list are collected before they are sent."`
 	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
 	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" help:"Lifetime of registrations and publications that ask for none."`
 	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" help:"Longest lifetime granted."`
@@ -88,13 +90,23 @@ func (p *Place) Postgres() bool {
 	return strings.HasPrefix(p.Database, "postgres://") || strings.HasPrefix(p.Database, "postgresql://")
 }
 
-// Normalize gives the root its one form: a leading slash, none at the end.
+// Normalize gives roots their one form: a leading slash, none at the end.
 func (t *Tree) Normalize() error {
-	root := "/" + strings.Trim(t.XCAPRoot, "/")
-	if root == "/" || strings.ContainsAny(root, "?#%~ \t\"<>") || strings.Contains(root, "//") {
-		return fmt.Errorf("xcap-root: %q is not a plain path like /xcap-root", t.XCAPRoot)
+	if len(t.XCAPRoot) == 0 {
+		return errors.New("xcap-root: at least one is needed")
 	}
-	t.XCAPRoot = root
+	roots := make([]string, 0, len(t.XCAPRoot))
+	for _, given := range t.XCAPRoot {
+		root := "/" + strings.Trim(given, "/")
+		if root == "/" || strings.ContainsAny(root, "?#%~ \t\"<>") || strings.Contains(root, "//") {
+			return fmt.Errorf("xcap-root: %q is not a plain path like /xcap-root", given)
+		}
+		if slices.Contains(roots, root) {
+			return fmt.Errorf("xcap-root: %s is given twice", root)
+		}
+		roots = append(roots, root)
+	}
+	t.XCAPRoot = roots
 	return nil
 }
 
@@ -136,6 +148,9 @@ func (c *Config) checkLimits() error {
 	}
 	if c.DefaultExpires < c.MinExpires || c.DefaultExpires > c.MaxExpires {
 		return errors.New("default-expires: must lie between min-expires and max-expires")
+	}
+	if c.ListWindow < 0 || c.ListWindow > time.Minute {
+		return errors.New("list-window: must lie between 0s and 1m")
 	}
 	if c.ShutdownTimeout <= 0 {
 		return errors.New("shutdown-timeout: must be more than 0s")

@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 	if c.Data != "rollcall-data" || c.Postgres() {
 		t.Errorf("data %q, database %q", c.Data, c.Database)
 	}
-	if c.SIPListen[0] != "127.0.0.1:5060" || c.HTTPListen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:8081" || c.XCAPRoot != "/xcap-root" {
+	if c.SIPListen[0] != "127.0.0.1:5060" || c.HTTPListen != "127.0.0.1:8080" || c.AdminListen != "127.0.0.1:8081" || c.XCAPRoot[0] != "/xcap-root" {
 		t.Errorf("listeners: %+v", c)
 	}
 }
@@ -127,7 +127,7 @@ func TestNormalize(t *testing.T) {
 		}
 	}
 	c, err := parseArgs(t, "--domain=EXAMPLE.Org", "--domain=example.org", "--xcap-root=xcap/")
-	if err != nil || len(c.Domain) != 1 || c.Domain[0] != "example.org" || c.XCAPRoot != "/xcap" {
+	if err != nil || len(c.Domain) != 1 || c.Domain[0] != "example.org" || c.XCAPRoot[0] != "/xcap" {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
