@@ -24,9 +24,10 @@ func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (aut
 	if ok, wait := s.cfg.Throttle.Allow(source, ""); len(credentials) > 0 && !ok {
 		return auth.Identity{}, throttled(wait)
 	}
+	client := agentOf(req)
 	result := s.cfg.Auth.Check(ctx, auth.Request{
 		Method: req.Method, URI: req.RequestURI, Authorization: credentials,
-		Realm: t.realm, Order: challengeOrder(req),
+		Realm: t.realm, Order: client.challengeOrder(), WithoutQop: client.withoutQop,
 	})
 	if account := result.AOR + result.Attempt; account != "" {
 		// Guessing at one account from many addresses: the right password does not

@@ -38,6 +38,10 @@ type Request struct {
 	Realm         string   // the domain addressed
 	Order         Order
 	MatchURI      bool // HTTP, RFC 7616 §3.4.6: the uri parameter must be URI
+	// WithoutQop also takes the form of RFC 2069, MD5 without qop, which clients
+	// that know no other send whatever is offered. It has no nonce count: what was
+	// seen on the way can be replayed until the nonce expires.
+	WithoutQop bool
 }
 
 // Result says who sent a request, or what to answer.
@@ -109,7 +113,7 @@ func (a *Authenticator) Check(ctx context.Context, r Request) Result {
 	if !ours || !fresh {
 		return a.refuse(r, Result{Status: 401, Reason: "nonce expired", Stale: true})
 	}
-	if !a.counts.use(id, count, now) {
+	if c.qop != "" && !a.counts.use(id, count, now) {
 		return a.refuse(r, Result{Status: 401, Reason: "nonce count used before", Stale: true})
 	}
 	return Result{AOR: aor, OK: true}
@@ -153,15 +157,14 @@ func (c *credentials) examine(r Request) (alg Algorithm, count uint32, status in
 	if strings.EqualFold(c.userhash, "true") {
 		return alg, 0, 401, "userhash was not offered"
 	}
-	if c.qop == "" {
-		// The form of RFC 2069 has no nonce count: it would allow replays.
+	switch {
+	case c.qop == "" && (!r.WithoutQop || alg != MD5):
 		return alg, 0, 401, "no qop"
-	}
-	if !strings.EqualFold(c.qop, "auth") {
+	case c.qop != "" && !strings.EqualFold(c.qop, "auth"):
 		return alg, 0, 401, "qop was not offered"
 	}
 	count, ok := parseCount(c.nc)
-	if !ok || count == 0 || c.cnonce == "" {
+	if c.qop != "" && (!ok || count == 0 || c.cnonce == "") {
 		return alg, 0, 400, "malformed nc or cnonce"
 	}
 	if r.MatchURI && !sameTarget(c.uri, r.URI) {

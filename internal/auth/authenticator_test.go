@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"net/http"
@@ -101,6 +102,39 @@ func TestRightAndReplayed(t *testing.T) {
 		line = answer(t, challenge, "SUBSCRIBE", "sip:bob@example.com", "alice", "wonder land", 2)
 		if res := a.Check(ctx, subscribe(line)); !res.OK {
 			t.Errorf("%s: next count: %+v", alg, res)
+		}
+	}
+}
+
+// RFC 2069: no qop, no cnonce; what some clients send beside it does not count.
+// Only where the caller lets it, and then again and again.
+func TestWithoutQop(t *testing.T) {
+	a, _ := setup(t)
+	challenge, err := digest.ParseChallenge(a.Challenges(realm, SHA256First, false)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(password, rest string) string {
+		ha1, ha2 := HA1(MD5, "alice", realm, password), fmt.Sprintf("%x", md5.Sum([]byte("SUBSCRIBE:sip:bob@example.com")))
+		response := md5.Sum([]byte(ha1 + ":" + challenge.Nonce + ":" + ha2))
+		return fmt.Sprintf(`Digest username="alice", realm="%s", nonce="%s", uri="sip:bob@example.com", nc="00000001", response="%x"%s`,
+			realm, challenge.Nonce, response, rest)
+	}
+	for range 2 {
+		r := subscribe(line("wonder land", ""))
+		if res := a.Check(context.Background(), r); res.OK || res.Status != 401 {
+			t.Errorf("not asked for: %+v", res)
+		}
+		r.WithoutQop = true
+		if res := a.Check(context.Background(), r); !res.OK || res.AOR != "sip:alice@example.com" {
+			t.Errorf("asked for: %+v", res)
+		}
+	}
+	for name, wrong := range map[string]string{"password": line("guess", ""), "algorithm": line("wonder land", ", algorithm=SHA-256")} {
+		r := subscribe(wrong)
+		r.WithoutQop = true
+		if res := a.Check(context.Background(), r); res.OK || res.Status != 401 {
+			t.Errorf("wrong %s: %+v", name, res)
 		}
 	}
 }

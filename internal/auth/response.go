@@ -17,7 +17,8 @@ func newScratch() *scratch {
 }
 
 // expect appends the right response in hex (RFC 7616 §3.4.1): H(HA1:nonce:nc:
-// cnonce:qop:H(method:uri)), everything as the client wrote it.
+// cnonce:qop:H(method:uri)), everything as the client wrote it; without qop
+// H(HA1:nonce:H(method:uri)), as in RFC 2069.
 func (c *credentials) expect(dst []byte, room *scratch, alg Algorithm, user store.User, method string) []byte {
 	p := room.pool.Get().(*[]byte)
 	b := (*p)[:0]
@@ -32,7 +33,12 @@ func (c *credentials) expect(dst []byte, room *scratch, alg Algorithm, user stor
 	} else {
 		b = append(b, user.HA1MD5...)
 	}
-	for _, part := range [...]string{c.nonce, c.nc, c.cnonce, c.qop} {
+	parts := [...]string{c.nonce, c.nc, c.cnonce, c.qop}
+	used := parts[:]
+	if c.qop == "" {
+		used = parts[:1]
+	}
+	for _, part := range used {
 		b = append(b, ':')
 		b = append(b, part...)
 	}

@@ -16,6 +16,7 @@ func TestChallengeOrder(t *testing.T) {
 		"Linphonec/5.1.65":              auth.SHA256First,
 		"baresip v1.0.0 (x86_64/linux)": auth.MD5Only,
 		"baresip v3.9.0 (x86_64/Linux)": auth.SHA256First,
+		"Purple/2.14.12":                auth.SHA256First,
 	} {
 		text := "OPTIONS sip:localhost SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\r\nFrom: <sip:a@localhost>;tag=1\r\n" +
 			"To: <sip:localhost>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nUser-Agent: " + agent + "\r\nContent-Length: 0\r\n\r\n"
@@ -24,7 +25,7 @@ func TestChallengeOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := challengeOrder(req); got != want {
+		if got := agentOf(req).challengeOrder(); got != want {
 			t.Errorf("User-Agent %q: order %v, want %v", agent, got, want)
 		}
 	}

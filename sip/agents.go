@@ -1,0 +1,46 @@
+package sip
+
+import (
+	"strings"
+
+	"rollcall/internal/auth"
+	"rollcall/sip/wire"
+)
+
+// agent is what must be done differently for one kind of client to let it in.
+// Everyone else is held to the standard.
+type agent struct {
+	prefix string // of User-Agent
+	// md5Only: fails on a 401 as soon as one of its challenges has an algorithm
+	// other than MD5, although RFC 8760 §2.4 has clients pass over what they do
+	// not know.
+	md5Only bool
+	// withoutQop: answers every challenge in the form of RFC 2069.
+	withoutQop bool
+}
+
+var agents = [...]agent{
+	{prefix: "baresip v0.", md5Only: true},
+	{prefix: "baresip v1.", md5Only: true},
+	{prefix: "Purple/", withoutQop: true}, // Pidgin, Finch
+}
+
+// agentOf returns what to do differently for the sender of req.
+func agentOf(req *wire.Request) agent {
+	name := req.Header("User-Agent")
+	for _, a := range agents {
+		if strings.HasPrefix(name, a.prefix) {
+			return a
+		}
+	}
+	return agent{}
+}
+
+// challengeOrder returns the algorithms to offer. Answers with the others are
+// accepted from everyone.
+func (a agent) challengeOrder() auth.Order {
+	if a.md5Only {
+		return auth.MD5Only
+	}
+	return auth.SHA256First
+}
