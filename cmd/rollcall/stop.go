@@ -22,7 +22,7 @@ func (n *node) stop() {
 	if n.xcapSocket != nil {
 		n.xcapSocket.Close() // Shutdown does not know it when it never served
 	}
-	n.notifier.Stop(ctx)
+	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))
 	n.presence.Stop()
@@ -36,4 +36,12 @@ func (n *node) stop() {
 	}
 	n.wg.Wait()
 	step("database", n.store.Close())
+}
+
+// stopNotifier leaves most of the time to the others: one watcher that does not
+// answer would take all of it, and its NOTIFY is sent again after a restart.
+func (n *node) stopNotifier(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/5)
+	defer cancel()
+	n.notifier.Stop(ctx)
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An account that is removed takes its rules and its list subscriptions with it,
+// also out of the memory of a running server.
+func TestRemovedAccount(t *testing.T) {
+	args := []string{"--data", t.TempDir(), "--domain", domain}
+	s := start(t, args)
+	where := append(args, "--admin-listen", strings.TrimPrefix(s.admin, "http://"))
+	told := func(stdin string, args ...string) {
+		t.Helper()
+		expectCommand(t, 0, "has been told", stdin, append(args, where...)...)
+	}
+	alice := dialSIP(t, "tcp", s.sip, "alice", password("alice"))
+	bob := dialSIP(t, "tcp", s.sip, "bob", password("bob"))
+	alice.register(600)
+	bob.register(600)
+	told(blinkLists(s.xcapRoot, "alice", "bob"), "doc", "put", "alice", "resource-lists", "-")
+	told(blinkServices(s.xcapRoot, "alice"), "doc", "put", "alice", "rls-services", "-")
+	told(blinkLists(s.xcapRoot, "bob", "alice"), "doc", "put", "bob", "resource-lists", "-")
+	told(blinkRules(s.xcapRoot, "bob"), "doc", "put", "bob", "org.openmobilealliance.pres-rules", "-")
+
+	// The rules allow alice, and are in memory by now.
+	plain := alice.subscribe(bob.aor(), "presence", typePIDF)
+	if got := plain.notify().get("Subscription-State"); !strings.HasPrefix(got, "active") {
+		t.Fatalf("before: %q", got)
+	}
+	told("", "user", "rm", "bob")
+	if got := plain.notify().get("Subscription-State"); got != "terminated;reason=noresource" {
+		t.Errorf("subscription to a removed account: %q", got)
+	}
+	told("", "user", "add", "bob", "--password", "another")
+	again := alice.subscribe(bob.aor(), "presence", typePIDF)
+	if got := again.notify().get("Subscription-State"); !strings.HasPrefix(got, "pending") {
+		t.Errorf("a new account without rules, judged by those of the old one: %q", got)
+	}
+
+	// The owner of a list goes.
+	alice.requests = nil
+	buddies := alice.subscribe("sip:alice+presence@"+domain, "presence", blinkAccept)
+	buddies.notify()
+	told("", "user", "rm", "alice")
+	for deadline := time.Now().Add(patience); ; {
+		if got := buddies.notify().get("Subscription-State"); strings.HasPrefix(got, "terminated") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the list of a removed account lives on")
+		}
+	}
+}
+
+// A watcher that does not answer must not use up the time there is for stopping.
+func TestStopWithUnansweredNotify(t *testing.T) {
+	data := t.TempDir()
+	mustCommand(t, "", "user", "add", "alice@"+domain, "--password", password("alice"), "--domain", domain, "--data", data)
+	s := serve(t, "--domain", domain, "--data", data, "--sip-listen", anyPort, "--http-listen", anyPort, "--admin-listen", anyPort,
+		"--shutdown-timeout", "5s")
+	alice := dialSIP(t, "udp", s.sip, "alice", password("alice"))
+	alice.want(200, request{method: "SUBSCRIBE", uri: alice.aor(), lines: []string{"Event: presence", "Expires: 600",
+		"Contact: " + alice.contact(), "Accept: " + typePIDF}, to: alice.aor(), callID: "unanswered"})
+	began := time.Now()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if strings.Contains(s.log.String(), "level=WARN") {
+		t.Errorf("not a clean end:\n%s", s.log)
+	}
+}
