@@ -26,7 +26,8 @@ const nonceLifetime = 5 * time.Minute
 // clockSkew is how far in the future the nonce of another node may be.
 const clockSkew = 10 * time.Second
 
-var nonceText = base64.RawURLEncoding
+// Strict: one nonce has one text.
+var nonceText = base64.RawURLEncoding.Strict()
 
 // nonceID is what a nonce count table keeps of a nonce: its time and random part.
 type nonceID [nonceHead]byte
