@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -16,18 +18,29 @@ var errResponse = errors.New("a response where a request is expected")
 // maxParsed bounds what the message parser is given; listeners set lower limits.
 const maxParsed = 1 << 20
 
-// parser is the message parser. Only the header that delimits the body is typed
-// by it: the grammar of all others is ours, because their text must survive.
+// parser is the message parser. It is given the start line, the length and the
+// body: the grammar of all other headers is ours, because their text must survive,
+// and the parser's cost is that of each line it sees.
 var parser = newParser()
 
 func newParser() *sip.Parser {
-	all := sip.DefaultHeadersParser()
 	p := sip.NewParser(sip.WithHeadersParsers(sip.HeadersParser{
-		"content-length": all["content-length"],
-		"l":              all["l"],
+		"content-length": sip.DefaultHeadersParser()["content-length"],
 	}))
 	p.MaxMessageLength = maxParsed
 	return p
+}
+
+// scratch are buffers for messages on their way to the parser or to a socket.
+var scratch = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 2<<10)} }}
+
+type buffer struct{ b []byte }
+
+// release gives b back unless it has grown large.
+func (b *buffer) release() {
+	if cap(b.b) <= 64<<10 {
+		scratch.Put(b)
+	}
 }
 
 // ParseRequest reads one request from data, which it does not keep. A request
@@ -43,7 +56,7 @@ func ParseRequest(data []byte, flow *Flow) (*Request, *Response, error) {
 	}
 	r := &Request{Flow: flow, Received: time.Now(), lines: m.lines, MaxForwards: 70, Expires: -1}
 	r.Method, _, _ = strings.Cut(m.start, " ")
-	err = r.read(m, data)
+	err = r.read(&m)
 	if err == nil {
 		return r, nil, nil
 	}
@@ -59,26 +72,40 @@ func ParseRequest(data []byte, flow *Flow) (*Request, *Response, error) {
 
 // read runs the filter's verdict, the rules of the start line, the framing, the
 // message parser and the header rules, in this order.
-func (r *Request) read(m *message, data []byte) error {
+func (r *Request) read(m *message) error {
 	var s singles
 	duplicate := s.collect(m.lines)
 	badVia := r.readVia()
 	if err := cmp.Or(m.problem, r.readStartLine(m.start), badVia, duplicate); err != nil {
 		return err
 	}
-	if err := checkLength(&s, len(m.body), r.Flow.Reliable()); err != nil {
+	length, err := bodyLength(&s, len(m.body), r.Flow.Reliable())
+	if err != nil {
 		return err
 	}
 	if err := r.checkScheme(); err != nil {
 		return err
 	}
-	parsed, err := parser.ParseSIP(data)
-	if err != nil {
-		return fmt.Errorf("message parser: %w", err)
+	if r.Body, err = parseReduced(m.start, m.body[:length]); err != nil {
+		return err
 	}
-	r.Body = parsed.Body()
 	if err := r.readSingles(&s); err != nil {
 		return err
 	}
 	return r.readContacts()
+}
+
+// parseReduced has the message parser check the start line and copy the body.
+func parseReduced(start string, body []byte) ([]byte, error) {
+	room := scratch.Get().(*buffer)
+	defer room.release()
+	b := append(append(room.b[:0], start...), "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(append(b, "\r\n\r\n"...), body...)
+	room.b = b
+	parsed, err := parser.ParseSIP(b)
+	if err != nil {
+		return nil, fmt.Errorf("message parser: %w", err)
+	}
+	return parsed.Body(), nil
 }

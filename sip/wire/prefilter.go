@@ -31,11 +31,10 @@ type message struct {
 // split takes a message apart within the limits. It returns errNotSIP for what
 // is not even the beginning of a message; otherwise violations are noted in
 // problem and the rest is split as far as the limits go, so that a 400 can be sent.
-func split(data []byte) (*message, error) {
+func split(data []byte) (m message, err error) {
 	if len(data) == 0 || !plausibleStart(data) {
-		return nil, errNotSIP
+		return m, errNotSIP
 	}
-	m := &message{}
 	end := bytes.Index(data[:min(len(data), maxHead)], []byte("\r\n\r\n"))
 	switch {
 	case end >= 0:
@@ -48,13 +47,13 @@ func split(data []byte) (*message, error) {
 		end = len(bytes.TrimSuffix(data, []byte("\r\n")))
 	}
 	if end < 0 {
-		return nil, errNotSIP
+		return m, errNotSIP
 	}
 	head := string(data[:end])
 	var rest string
 	m.start, rest, _ = strings.Cut(head, "\r\n")
 	if !cleanLine(m.start) || len(m.start) > maxLine || strings.Count(m.start, ";") > maxSemicolons || strings.Count(m.start, "&") > maxSemicolons {
-		return nil, errNotSIP
+		return m, errNotSIP
 	}
 	m.lines = make([]Header, 0, min(strings.Count(rest, "\r\n")+1, maxLines))
 	for rest != "" {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -38,14 +39,11 @@ func parseResponse(data []byte, stream bool) (*response, error) {
 	if err := s.collect(m.lines); err != nil {
 		return nil, err
 	}
-	if err := checkLength(&s, len(m.body), stream); err != nil {
+	length, err := bodyLength(&s, len(m.body), stream)
+	if err != nil {
 		return nil, err
 	}
-	parsed, err := parser.ParseSIP(data)
-	if err != nil {
-		return nil, fmt.Errorf("message parser: %w", err)
-	}
-	r.body = parsed.Body()
+	r.body = bytes.Clone(m.body[:length])
 	return r, r.readTransaction(s.value[hCSeq])
 }
 

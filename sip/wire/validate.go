@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ func (r *Request) readStartLine(line string) error {
 	r.RequestURI = uri
 	u, err := sipuri.Parse(uri)
 	if err != nil {
-		return fmt.Errorf("Request-URI: %w", err)
+		return fmt.Errorf("in the Request-URI: %w", err)
 	}
 	// RFC 3261 §19.1.1, table: headers are not allowed in a Request-URI.
 	if u.Headers != "" {
@@ -134,23 +135,23 @@ func (r *Request) checkScheme() error {
 	return &refusal{416, "unsupported URI scheme"}
 }
 
-// checkLength holds Content-Length against the body, RFC 3261 §18.3: in a
-// datagram what follows the body is ignored, on a stream the length is required.
-func checkLength(s *singles, body int, stream bool) error {
+// bodyLength holds Content-Length against the body, RFC 3261 §18.3: in a datagram
+// what follows the body is ignored, on a stream the length is required.
+func bodyLength(s *singles, body int, stream bool) (int, error) {
 	if !s.seen[hContentLength] {
 		if stream {
-			return fmt.Errorf("no Content-Length")
+			return 0, errors.New("no Content-Length")
 		}
-		return nil
+		return body, nil
 	}
 	n, err := parseLength(s.value[hContentLength])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if n > body {
-		return fmt.Errorf("body shorter than Content-Length")
+		return 0, errors.New("body shorter than Content-Length")
 	}
-	return nil
+	return n, nil
 }
 
 func parseLength(s string) (int, error) {
@@ -172,10 +173,10 @@ func (r *Request) readSingles(s *singles) error {
 	}
 	var err error
 	if r.From, err = ParseNameAddr(s.value[hFrom]); err != nil {
-		return fmt.Errorf("From: %w", err)
+		return fmt.Errorf("in From: %w", err)
 	}
 	if r.To, err = ParseNameAddr(s.value[hTo]); err != nil {
-		return fmt.Errorf("To: %w", err)
+		return fmt.Errorf("in To: %w", err)
 	}
 	r.CallID = s.value[hCallID]
 	if strings.ContainsAny(r.CallID, " \t") {
@@ -271,7 +272,7 @@ func (r *Request) readContacts() error {
 			}
 			n, err := ParseNameAddr(v)
 			if err != nil {
-				return fmt.Errorf("Contact: %w", err)
+				return fmt.Errorf("in Contact: %w", err)
 			}
 			r.Contacts = append(r.Contacts, n)
 		}
