@@ -72,8 +72,8 @@ func (t *tree) PutDocument(ctx context.Context, doc store.Document, expected str
 }
 
 // DeleteDocument implements store.Documents.
-func (t *tree) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string) error {
-	return t.Documents.DeleteDocument(ctx, t.stored(key), expected)
+func (t *tree) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string, origin store.Origin) error {
+	return t.Documents.DeleteDocument(ctx, t.stored(key), expected, origin)
 }
 
 // ListDocuments implements store.Documents.

@@ -88,7 +88,7 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 	resp := response{status: p.status}
 	if p.doc == nil {
 		return resp, s.commit(req, current.ETag, "", func(ctx context.Context) error {
-			return req.tree.DeleteDocument(ctx, req.key, current.ETag)
+			return req.tree.DeleteDocument(ctx, req.key, current.ETag, s.origin(req))
 		})
 	}
 	claims, refusal, err := s.validate(req, p.doc)
@@ -96,7 +96,7 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 		return refusal, err
 	}
 	resp.etag = NewETag()
-	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: resp.etag, Modified: time.Now()}
+	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: resp.etag, Modified: time.Now(), Origin: s.origin(req)}
 	return resp, s.commit(req, current.ETag, doc.ETag, func(ctx context.Context) error {
 		return req.tree.PutDocument(ctx, doc, current.ETag, claims)
 	})

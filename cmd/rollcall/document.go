@@ -174,7 +174,7 @@ func (c *docPutCmd) store(ctx context.Context, con console, st store.Store, key 
 		_, err := fmt.Fprintf(con.stdout, "unchanged %s\n", docText(key))
 		return err
 	}
-	doc := store.Document{DocumentKey: key, Body: body, ETag: rand.Text(), Modified: time.Now()}
+	doc := store.Document{DocumentKey: key, Body: body, ETag: rand.Text(), Modified: time.Now(), Origin: operator("doc put")}
 	if err := st.PutDocument(ctx, doc, old.ETag, claims); err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (c *docRmCmd) Run(ctx context.Context, con console) error {
 		}
 		old, err := st.Document(ctx, key)
 		if err == nil {
-			err = st.DeleteDocument(ctx, key, old.ETag)
+			err = st.DeleteDocument(ctx, key, old.ETag, operator("doc rm"))
 		}
 		if err != nil {
 			return noSuchDocument(key, err)
@@ -239,6 +239,11 @@ func (c *docLsCmd) Run(ctx context.Context, con console) error {
 
 func docText(key store.DocumentKey) string {
 	return key.AUID + "/users/" + key.XUI + "/" + key.Path
+}
+
+// operator is the origin of what a command changes.
+func operator(command string) store.Origin {
+	return store.Origin{Client: "rollcall " + versionText(), Method: command}.Cut()
 }
 
 func noSuchDocument(key store.DocumentKey, err error) error {

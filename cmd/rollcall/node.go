@@ -73,7 +73,7 @@ type node struct {
 func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	n := &node{cfg: cfg, metrics: metrics.New(), failed: make(chan error, 2), gate: gate{open: make(chan struct{})}}
 	var err error
-	if n.store, err = openStore(ctx, &cfg.Place, n.metrics.Commit); err != nil {
+	if n.store, err = openStore(ctx, &cfg.Place, store.Options{Hook: n.metrics.Commit, Deleted: cfg.DeletedHistory}); err != nil {
 		return nil, err
 	}
 	secret, err := n.store.Secret(ctx, secretName)

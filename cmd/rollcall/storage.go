@@ -10,9 +10,10 @@ import (
 )
 
 // openStore opens the database of a configuration and brings its schema up to
-// date. hook may be nil.
-func openStore(ctx context.Context, place *config.Place, hook store.CommitHook) (store.Store, error) {
-	st, err := open.Open(ctx, place.Database, place.Data, hook)
+// date.
+func openStore(ctx context.Context, place *config.Place, opt store.Options) (store.Store, error) {
+	opt.History = place.DocumentHistory
+	st, err := open.Open(ctx, place.Database, place.Data, &opt)
 	if err != nil {
 		return nil, databaseError{err}
 	}
@@ -24,7 +25,7 @@ func withStore(ctx context.Context, place *config.Place, fn func(store.Store) er
 	if err := place.Normalize(); err != nil {
 		return usageError{err}
 	}
-	st, err := openStore(ctx, place, nil)
+	st, err := openStore(ctx, place, store.Options{})
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,16 @@ import (
 
 // Place says where the data is and whose it is: what every command needs.
 type Place struct {
-	Config      string   `name:"config" env:"ROLLCALL_CONFIG" placeholder:"FILE" help:"Configuration file (YAML). Its keys are the names of the flags."`
-	Domain      []string `name:"domain" env:"ROLLCALL_DOMAIN" default:"localhost" placeholder:"DOMAIN" help:"SIP domain to serve; repeat for more. Users without a domain belong to the first."`
-	Data        string   `name:"data" env:"ROLLCALL_DATA" default:"rollcall-data" placeholder:"DIR" help:"Data directory."`
-	Database    string   `name:"database" env:"ROLLCALL_DATABASE" placeholder:"URL" help:"sqlite:FILE (relative to the data directory) or postgres://USER:PASSWORD@HOST/NAME. Without it the file rollcall.db in the data directory."`
-	AdminListen string   `name:"admin-listen" env:"ROLLCALL_ADMIN_LISTEN" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Health, metrics and profiles. Not for the public."`
+	Config          string   `name:"config" env:"ROLLCALL_CONFIG" placeholder:"FILE" help:"Configuration file (YAML). Its keys are the names of the flags."`
+	Domain          []string `name:"domain" env:"ROLLCALL_DOMAIN" default:"localhost" placeholder:"DOMAIN" help:"SIP domain to serve; repeat for more. Users without a domain belong to the first."`
+	Data            string   `name:"data" env:"ROLLCALL_DATA" default:"rollcall-data" placeholder:"DIR" help:"Data directory."`
+	Database        string   `name:"database" env:"ROLLCALL_DATABASE" placeholder:"URL" help:"sqlite:FILE (relative to the data directory) or postgres://USER:PASSWORD@HOST/NAME. Without it the file rollcall.db in the data directory."`
+	DocumentHistory int      `name:"document-history" env:"ROLLCALL_DOCUMENT_HISTORY" default:"20" help:"Versions kept of each document, to look at and to bring back; 0 for none."`
+	AdminListen     string   `name:"admin-listen" env:"ROLLCALL_ADMIN_LISTEN" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Health, metrics and profiles. Not for the public."`
 }
+
+// maxHistory bounds the versions of one document.
+const maxHistory = 1000
 
 // Tree says how documents are named.
 type Tree struct {
@@ -43,13 +47,14 @@ type Config struct {
 	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" help:"Lifetime of registrations and publications that ask for none."`
 	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" help:"Longest lifetime granted."`
 
-	MaxContacts      int `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
-	MaxWatching      int `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
-	MaxWatchers      int `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
-	MaxListEntries   int `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"Members a list subscription is resolved to."`
-	MaxMessageBytes  int `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" help:"Body of a MESSAGE; larger ones get 413."`
-	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" help:"An XCAP document; larger ones get 413."`
-	QueueLimit       int `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" help:"SIP requests waiting per worker; above it they get 503."`
+	MaxContacts      int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
+	MaxWatching      int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
+	MaxWatchers      int           `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
+	MaxListEntries   int           `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"Members a list subscription is resolved to."`
+	MaxMessageBytes  int           `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" help:"Body of a MESSAGE; larger ones get 413."`
+	MaxDocumentBytes int           `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" help:"An XCAP document; larger ones get 413."`
+	DeletedHistory   time.Duration `name:"deleted-history" env:"ROLLCALL_DELETED_HISTORY" default:"720h" help:"How long a removed document can be brought back; 0 as long as the account is there."`
+	QueueLimit       int           `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" help:"SIP requests waiting per worker; above it they get 503."`
 
 	EnableTestUsages bool          `name:"enable-test-usages" env:"ROLLCALL_ENABLE_TEST_USAGES" help:"Serve the XCAP application usage test-app, which has no schema."`
 	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"ROLLCALL_SHUTDOWN_TIMEOUT" default:"10s" help:"How long a stopping server waits for work in progress."`
@@ -81,6 +86,9 @@ func (p *Place) Normalize() error {
 	}
 	if p.Database != "" && !strings.HasPrefix(p.Database, "sqlite:") && !p.Postgres() {
 		return fmt.Errorf("database: %q begins neither with sqlite: nor with postgres://", schemeOf(p.Database))
+	}
+	if p.DocumentHistory < 0 || p.DocumentHistory > maxHistory {
+		return fmt.Errorf("document-history: must lie between 0 and %d", maxHistory)
 	}
 	return checkListen("admin-listen", p.AdminListen)
 }
@@ -151,6 +159,9 @@ func (c *Config) checkLimits() error {
 	}
 	if c.ListWindow < 0 || c.ListWindow > time.Minute {
 		return errors.New("list-window: must lie between 0s and 1m")
+	}
+	if c.DeletedHistory < 0 {
+		return errors.New("deleted-history: must not be negative")
 	}
 	if c.ShutdownTimeout <= 0 {
 		return errors.New("shutdown-timeout: must be more than 0s")

@@ -57,6 +57,7 @@ type Document struct {
 	Body     []byte
 	ETag     string
 	Modified time.Time
+	Origin   Origin // of this version; written to the history, read only from there
 }
 
 // Publication is one event-state publication (RFC 3903). Lineage is chosen at
@@ -194,7 +195,7 @@ type Documents interface {
 	PutDocument(ctx context.Context, doc Document, expected string, claims []string) error
 	// DeleteDocument removes the document and its claims if it has ETag
 	// expected; ErrETagMismatch otherwise, ErrNotFound when absent.
-	DeleteDocument(ctx context.Context, key DocumentKey, expected string) error
+	DeleteDocument(ctx context.Context, key DocumentKey, expected string, origin Origin) error
 	// ListDocuments returns the documents of one owner without bodies (Body
 	// nil), AUID empty = of all usages, in order of AUID and Path.
 	ListDocuments(ctx context.Context, xui, auid string) ([]Document, error)
@@ -219,8 +220,9 @@ type SoftState interface {
 	LoadBindings(ctx context.Context, now time.Time, fn func(Binding) error) error
 	LoadSubscriptions(ctx context.Context, now time.Time, fn func(Subscription) error) error
 	LoadWatchers(ctx context.Context, now time.Time, fn func(Watcher) error) error
-	// Reap removes every soft-state row that expired before the given time and
-	// returns how many.
+	// Reap removes every soft-state row that expired before the given time, and
+	// the history of documents that were removed Options.Deleted before it, and
+	// returns how many rows that were.
 	Reap(ctx context.Context, before time.Time) (int, error)
 }
 
@@ -228,6 +230,7 @@ type SoftState interface {
 type Store interface {
 	Users
 	Documents
+	History
 	SoftState
 	// Secret returns the named random secret of 32 octets, made at first use
 	// and the same ever after, on every node.

@@ -243,7 +243,7 @@ func (r *rig) remove(key store.DocumentKey) {
 	r.t.Helper()
 	old, err := r.store.Document(context.Background(), key)
 	if err == nil {
-		err = r.store.DeleteDocument(context.Background(), key, old.ETag)
+		err = r.store.DeleteDocument(context.Background(), key, old.ETag, store.Origin{})
 	}
 	if err != nil {
 		r.t.Fatal(err)

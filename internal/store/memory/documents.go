@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"rollcall/internal/store"
 )
@@ -46,12 +47,14 @@ func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected st
 	}
 	doc.Body = bytes.Clone(doc.Body)
 	doc.Modified = instant(doc.Modified)
+	s.record(store.Version{Document: doc, Size: len(doc.Body)})
+	doc.Origin = store.Origin{}
 	s.documents[doc.DocumentKey] = doc
 	return nil
 }
 
 // DeleteDocument implements store.Documents.
-func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string) error {
+func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string, origin store.Origin) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.check(ctx); err != nil {
@@ -64,6 +67,7 @@ func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expec
 	if d.ETag != expected {
 		return fmt.Errorf("document %s/%s: %w", key.AUID, key.Path, store.ErrETagMismatch)
 	}
+	s.record(store.Version{Document: store.Document{DocumentKey: key, Modified: instant(time.Now()), Origin: origin}, Deleted: true})
 	delete(s.documents, key)
 	s.release(key)
 	return nil

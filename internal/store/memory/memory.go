@@ -19,6 +19,9 @@ type Store struct {
 	hook          store.CommitHook
 	users         map[string]store.User
 	documents     map[store.DocumentKey]store.Document
+	versions      map[store.DocumentKey][]store.Version // oldest first
+	history       int
+	deleted       time.Duration
 	claims        map[string]store.DocumentKey
 	publications  map[store.PublicationKey]store.Publication
 	bindings      map[store.BindingKey]store.Binding
@@ -35,6 +38,7 @@ func New() *Store {
 	return &Store{
 		users:         map[string]store.User{},
 		documents:     map[store.DocumentKey]store.Document{},
+		versions:      map[store.DocumentKey][]store.Version{},
 		claims:        map[string]store.DocumentKey{},
 		publications:  map[store.PublicationKey]store.Publication{},
 		bindings:      map[store.BindingKey]store.Binding{},
@@ -58,6 +62,14 @@ func (s *Store) Hook(hook store.CommitHook) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
+}
+
+// Remember sets what is kept of documents, as in store.Options. A new store
+// keeps no history.
+func (s *Store) Remember(history int, deleted time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.history, s.deleted = history, deleted
 }
 
 // check says whether an operation may go on; the lock is held.

@@ -9,5 +9,9 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return memory.New() })
+	storetest.Run(t, func(_ *testing.T, opt *store.Options) store.Store {
+		s := memory.New()
+		s.Remember(opt.History, opt.Deleted)
+		return s
+	})
 }

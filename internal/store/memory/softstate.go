@@ -117,7 +117,8 @@ func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 	return reap(s.publications, func(v store.Publication) bool { return v.Expires.Before(before) }) +
 		reap(s.bindings, func(v store.Binding) bool { return v.Expires.Before(before) }) +
 		reap(s.subscriptions, func(v store.Subscription) bool { return v.Expires.Before(before) }) +
-		reap(s.watchers, func(v store.Watcher) bool { return v.Expires.Before(before) }), nil
+		reap(s.watchers, func(v store.Watcher) bool { return v.Expires.Before(before) }) +
+		s.reapHistory(before), nil
 }
 
 func reap[K comparable, V any](m map[K]V, expired func(V) bool) int {

@@ -78,6 +78,7 @@ func (s *Store) RemoveUser(ctx context.Context, aor string) error {
 	}
 	delete(s.users, aor)
 	maps.DeleteFunc(s.documents, func(k store.DocumentKey, _ store.Document) bool { return k.XUI == aor })
+	maps.DeleteFunc(s.versions, func(k store.DocumentKey, _ []store.Version) bool { return k.XUI == aor })
 	maps.DeleteFunc(s.claims, func(_ string, k store.DocumentKey) bool { return k.XUI == aor })
 	maps.DeleteFunc(s.publications, func(k store.PublicationKey, _ store.Publication) bool { return k.AOR == aor })
 	maps.DeleteFunc(s.bindings, func(k store.BindingKey, _ store.Binding) bool { return k.AOR == aor })

@@ -22,14 +22,14 @@ const DefaultFile = "rollcall.db"
 //	sqlite:/path/file.db     that file; a relative path starts at dataDir
 //	postgres://user@host/db  a PostgreSQL database
 //
-// Directories that the default file needs are made. hook may be nil.
-func Open(ctx context.Context, databaseURL, dataDir string, hook store.CommitHook) (store.Store, error) {
+// Directories that the default file needs are made. opt may be nil.
+func Open(ctx context.Context, databaseURL, dataDir string, opt *store.Options) (store.Store, error) {
 	scheme, rest, _ := strings.Cut(databaseURL, ":")
 	switch strings.ToLower(scheme) {
 	case "", "sqlite":
-		return openSQLite(ctx, rest, dataDir, hook)
+		return openSQLite(ctx, rest, dataDir, opt)
 	case "postgres", "postgresql":
-		s, err := postgres.Open(ctx, databaseURL, hook)
+		s, err := postgres.Open(ctx, databaseURL, opt)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func Open(ctx context.Context, databaseURL, dataDir string, hook store.CommitHoo
 	return nil, fmt.Errorf("database URL with scheme %q: want sqlite:, sqlite:/path/to/file.db or postgres://user@host/database", scheme)
 }
 
-func openSQLite(ctx context.Context, path, dataDir string, hook store.CommitHook) (store.Store, error) {
+func openSQLite(ctx context.Context, path, dataDir string, opt *store.Options) (store.Store, error) {
 	path = strings.TrimPrefix(path, "//") // sqlite:///path/file.db is common, too
 	if path == "" {
 		path = DefaultFile
@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, path, dataDir string, hook store.CommitHook
 			return nil, err
 		}
 	}
-	s, err := sqlite.Open(ctx, path, hook)
+	s, err := sqlite.Open(ctx, path, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,7 +46,12 @@ const (
 func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected string, claims []string) error {
 	query := insertDocument
 	args := []any{doc.XUI, doc.AUID, doc.Path, doc.ETag, row.Time(doc.Modified), row.Bytes(doc.Body)}
-	if expected != "" {
+	switch {
+	case s.opt.History > 0 && expected != "":
+		query, args = swapRecorded, append(s.recorded(args, &doc.Origin), expected)
+	case s.opt.History > 0:
+		query, args = createRecorded, s.recorded(args, &doc.Origin)
+	case expected != "":
 		query, args = swapDocument, append(args, expected)
 	}
 	var err error
@@ -99,9 +105,13 @@ func setClaims(ctx context.Context, tx pgx.Tx, key store.DocumentKey, claims []s
 }
 
 // DeleteDocument implements store.Documents.
-func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string) error {
-	n, err := s.exec(ctx, `DELETE FROM documents WHERE xui = $1 AND auid = $2 AND path = $3 AND etag = $4`,
-		key.XUI, key.AUID, key.Path, expected)
+func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string, origin store.Origin) error {
+	query := `DELETE FROM documents WHERE xui = $1 AND auid = $2 AND path = $3 AND etag = $4`
+	args := []any{key.XUI, key.AUID, key.Path, expected}
+	if s.opt.History > 0 {
+		query, args = removeRecorded, s.recorded(append(args, row.Time(time.Now()), nil), &origin)
+	}
+	n, err := s.exec(ctx, query, args...)
 	if err == nil && n == 0 {
 		if _, err = s.Document(ctx, key); err == nil {
 			err = store.ErrETagMismatch

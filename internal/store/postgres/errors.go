@@ -17,6 +17,7 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	notInRepertoire      = "22021" // text with NUL or not in UTF-8
+	uniqueViolation      = "23505"
 )
 
 // fail wraps an error with what was being done. ctx is that of the caller: its
@@ -65,7 +66,8 @@ func absent(err error) error {
 func passing(err error) bool {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
-		return e.Code == serializationFailure || e.Code == deadlockDetected
+		return e.Code == serializationFailure || e.Code == deadlockDetected ||
+			e.Code == uniqueViolation && e.TableName == "document_versions"
 	}
 	return pgconn.SafeToRetry(err)
 }

@@ -34,14 +34,14 @@ type Store struct {
 	pool   *pgxpool.Pool
 	engine *groupcommit.Engine
 	tables tables
+	opt    store.Options
 }
 
 var _ store.Store = (*Store)(nil)
 
 // Open connects to the database at url (postgres://..., or a list of key=value)
-// and brings its schema up to date. hook, which may be nil, is told of every
-// group commit.
-func Open(ctx context.Context, url string, hook store.CommitHook) (*Store, error) {
+// and brings its schema up to date. opt may be nil.
+func Open(ctx context.Context, url string, opt *store.Options) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// The error of the parser repeats the URL without its password.
@@ -64,7 +64,10 @@ func Open(ctx context.Context, url string, hook store.CommitHook) (*Store, error
 		return nil, fail(ctx, "database "+where, err)
 	}
 	s := &Store{pool: pool, tables: newTables()}
-	s.engine = groupcommit.New(groupcommit.Config{Write: s.writeGroup, Timeout: writeTimeout, Hook: hook})
+	if opt != nil {
+		s.opt = *opt
+	}
+	s.engine = groupcommit.New(groupcommit.Config{Write: s.writeGroup, Timeout: writeTimeout, Hook: s.opt.Hook})
 	return s, nil
 }
 

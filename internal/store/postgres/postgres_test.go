@@ -16,9 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t testing.TB, url string) *postgres.Store {
+func open(t testing.TB, url string, opt *store.Options) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(context.Background(), url, nil)
+	s, err := postgres.Open(context.Background(), url, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,13 +26,13 @@ func open(t testing.TB, url string) *postgres.Store {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, pgtest.URL(t)) })
+	storetest.Run(t, func(t *testing.T, opt *store.Options) store.Store { return open(t, pgtest.URL(t), opt) })
 }
 
 func TestDurable(t *testing.T) {
 	storetest.RunDurable(t, func(t *testing.T) storetest.Place {
 		url := pgtest.URL(t)
-		return func() (store.Store, error) { return postgres.Open(context.Background(), url, nil) }
+		return func(opt *store.Options) (store.Store, error) { return postgres.Open(context.Background(), url, opt) }
 	})
 }
 
@@ -56,5 +56,5 @@ func TestOpenFails(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	storetest.Benchmark(b, func(b *testing.B) store.Store { return open(b, pgtest.URL(b)) })
+	storetest.Benchmark(b, func(b *testing.B, opt *store.Options) store.Store { return open(b, pgtest.URL(b), opt) })
 }

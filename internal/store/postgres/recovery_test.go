@@ -103,7 +103,7 @@ func (w *wire) set(cut bool) {
 // back everything works without a restart.
 func TestDatabaseGoesAndComesBack(t *testing.T) {
 	w, url := lay(t, pgtest.URL(t))
-	s := open(t, url)
+	s := open(t, url, nil)
 	defer s.Close()
 	ctx := context.Background()
 	user := store.User{AOR: "sip:alice@example.com"}

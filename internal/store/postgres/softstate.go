@@ -80,7 +80,8 @@ func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 			}
 		}
 	}
-	return total, nil
+	n, err := s.reapHistory(ctx, before)
+	return total + n, fail(ctx, "reap history", err)
 }
 
 // exec runs one statement that writes, within the time for it.

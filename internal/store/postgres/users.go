@@ -116,6 +116,7 @@ func (s *Store) RemoveUser(ctx context.Context, aor string) error {
 		}
 		for _, query := range []string{
 			`DELETE FROM documents WHERE xui = $1`,
+			`DELETE FROM document_versions WHERE xui = $1`,
 			`DELETE FROM publications WHERE aor = $1`,
 			`DELETE FROM bindings WHERE aor = $1`,
 			`DELETE FROM subscriptions WHERE watcher = $1`,

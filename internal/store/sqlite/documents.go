@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"rollcall/internal/store"
 	"rollcall/internal/store/row"
@@ -56,6 +57,9 @@ func (s *Store) Document(ctx context.Context, key store.DocumentKey) (store.Docu
 // PutDocument implements store.Documents.
 func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected string, claims []string) error {
 	return fail(name(doc.DocumentKey), s.engine.Do(ctx, func(ctx context.Context) error {
+		if err := s.w.history.before(ctx, doc.DocumentKey, expected); err != nil {
+			return err
+		}
 		args := []any{doc.ETag, row.Time(doc.Modified), row.Bytes(doc.Body), doc.XUI, doc.AUID, doc.Path}
 		stmt := s.w.documents.insert
 		if expected != "" {
@@ -67,6 +71,9 @@ func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected st
 		}
 		if n == 0 {
 			return store.ErrETagMismatch
+		}
+		if err := s.w.history.after(ctx, &doc, row.Bytes(doc.Body)); err != nil {
+			return err
 		}
 		return s.w.documents.setClaims(ctx, doc.DocumentKey, claims)
 	}))
@@ -96,11 +103,17 @@ func (d *documentStatements) setClaims(ctx context.Context, key store.DocumentKe
 }
 
 // DeleteDocument implements store.Documents.
-func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string) error {
+func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string, origin store.Origin) error {
 	return fail(name(key), s.engine.Do(ctx, func(ctx context.Context) error {
-		n, err := affected(s.w.documents.remove.ExecContext(ctx, key.XUI, key.AUID, key.Path, expected))
-		if err != nil || n == 1 {
+		if err := s.w.history.before(ctx, key, expected); err != nil {
 			return err
+		}
+		n, err := affected(s.w.documents.remove.ExecContext(ctx, key.XUI, key.AUID, key.Path, expected))
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			return s.w.history.after(ctx, &store.Document{DocumentKey: key, Modified: time.Now(), Origin: origin}, nil)
 		}
 		if err := s.w.documents.exists.QueryRowContext(ctx, key.XUI, key.AUID, key.Path).Scan(&n); err != nil {
 			return err

@@ -74,7 +74,7 @@ func TestKill(t *testing.T) {
 	if len(acknowledged) < 500 {
 		t.Fatalf("the child ended early: %v", acknowledged)
 	}
-	s := open(t, path)
+	s := open(t, path, nil)
 	defer s.Close()
 	bindings, subscriptions := map[string]bool{}, map[string]bool{}
 	_ = s.LoadBindings(context.Background(), time.Now(), func(b store.Binding) error { bindings[b.ID] = true; return nil })

@@ -29,6 +29,7 @@ const (
 // Store is a database file. It implements store.Store.
 type Store struct {
 	path   string
+	opt    store.Options
 	db     *sql.DB // readers
 	engine *groupcommit.Engine
 	read   readStatements
@@ -40,18 +41,21 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens or creates the database file at path and brings its schema up to
-// date. hook, which may be nil, is told of every group commit.
-func Open(ctx context.Context, path string, hook store.CommitHook) (*Store, error) {
+// date. opt may be nil.
+func Open(ctx context.Context, path string, opt *store.Options) (*Store, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("database file %s: %w", path, err)
 	}
 	s := &Store{path: abs}
+	if opt != nil {
+		s.opt = *opt
+	}
 	if err := s.open(ctx); err != nil {
 		s.closeConnections()
 		return nil, fmt.Errorf("database file: %w", explain(abs, err))
 	}
-	s.engine = groupcommit.New(groupcommit.Config{Write: s.w.write, Timeout: time.Minute, Hook: hook})
+	s.engine = groupcommit.New(groupcommit.Config{Write: s.w.write, Timeout: time.Minute, Hook: s.opt.Hook})
 	return s, nil
 }
 
@@ -66,7 +70,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(ctx, s.writerDB); err != nil {
 		return err
 	}
-	if s.w, err = newWriter(ctx, s.writerDB); err != nil {
+	if s.w, err = newWriter(ctx, s.writerDB, s.opt.History); err != nil {
 		return err
 	}
 	if s.db, err = sql.Open("sqlite", dsn(s.path, "&_pragma=query_only(1)")); err != nil {

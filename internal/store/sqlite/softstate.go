@@ -71,5 +71,6 @@ func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 			}
 		}
 	}
-	return total, nil
+	n, err := s.reapHistory(ctx, before)
+	return total + n, fail("reap history", err)
 }

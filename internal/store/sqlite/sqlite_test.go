@@ -16,9 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func open(t testing.TB, path string) *sqlite.Store {
+func open(t testing.TB, path string, opt *store.Options) *sqlite.Store {
 	t.Helper()
-	s, err := sqlite.Open(context.Background(), path, nil)
+	s, err := sqlite.Open(context.Background(), path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,13 +26,15 @@ func open(t testing.TB, path string) *sqlite.Store {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "rollcall.db")) })
+	storetest.Run(t, func(t *testing.T, opt *store.Options) store.Store {
+		return open(t, filepath.Join(t.TempDir(), "rollcall.db"), opt)
+	})
 }
 
 func TestDurable(t *testing.T) {
 	storetest.RunDurable(t, func(t *testing.T) storetest.Place {
 		path := filepath.Join(t.TempDir(), "a dir?with#odd%41chars.db")
-		return func() (store.Store, error) { return sqlite.Open(context.Background(), path, nil) }
+		return func(opt *store.Options) (store.Store, error) { return sqlite.Open(context.Background(), path, opt) }
 	})
 }
 
@@ -60,7 +62,7 @@ func TestOpenFails(t *testing.T) {
 // The file holds what passwords are checked with.
 func TestFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rollcall.db")
-	s := open(t, path)
+	s := open(t, path, nil)
 	defer s.Close()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		info, err := os.Stat(path + suffix)
@@ -74,5 +76,7 @@ func TestFileIsPrivate(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	storetest.Benchmark(b, func(b *testing.B) store.Store { return open(b, filepath.Join(b.TempDir(), "rollcall.db")) })
+	storetest.Benchmark(b, func(b *testing.B, opt *store.Options) store.Store {
+		return open(b, filepath.Join(b.TempDir(), "rollcall.db"), opt)
+	})
 }

@@ -23,6 +23,7 @@ func (u *userStatements) prepare(p *preparer) {
 	u.remove = p.stmt(`DELETE FROM users WHERE aor = ?`)
 	u.owned = []*sql.Stmt{
 		p.stmt(`DELETE FROM documents WHERE xui = ?`),
+		p.stmt(`DELETE FROM document_versions WHERE xui = ?`),
 		p.stmt(`DELETE FROM publications WHERE aor = ?`),
 		p.stmt(`DELETE FROM bindings WHERE aor = ?`),
 		p.stmt(`DELETE FROM subscriptions WHERE watcher = ?`),

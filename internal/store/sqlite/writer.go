@@ -25,23 +25,24 @@ type writer struct {
 
 	users     userStatements
 	documents documentStatements
+	history   historyStatements
 
 	prepared []*sql.Stmt
 }
 
-func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+func newWriter(ctx context.Context, db *sql.DB, history int) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{conn: conn}
-	if err := w.prepareAll(ctx); err != nil {
+	if err := w.prepareAll(ctx, history); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
 
-func (w *writer) prepareAll(ctx context.Context) error {
+func (w *writer) prepareAll(ctx context.Context, history int) error {
 	p := preparer{ctx: ctx, prepare: w.conn.PrepareContext}
 	w.begin, w.commit, w.rollback = p.stmt(`BEGIN IMMEDIATE`), p.stmt(`COMMIT`), p.stmt(`ROLLBACK`)
 	w.savepoint, w.release, w.undo = p.stmt(`SAVEPOINT task`), p.stmt(`RELEASE task`), p.stmt(`ROLLBACK TO task`)
@@ -51,6 +52,7 @@ func (w *writer) prepareAll(ctx context.Context) error {
 	w.watchers = newTableWriter(&p, row.Watchers())
 	w.users.prepare(&p)
 	w.documents.prepare(&p)
+	w.history.prepare(&p, history)
 	w.prepared = p.done
 	return p.err
 }

@@ -13,14 +13,18 @@ import (
 
 // Benchmark measures the writes that matter: publications of 1 kB and documents
 // by many callers, bulk import of users, and reading one document.
-func Benchmark(b *testing.B, open func(b *testing.B) store.Store) {
+func Benchmark(b *testing.B, open func(b *testing.B, opt *store.Options) store.Store) {
 	for _, callers := range []int{1, 16, 128} {
-		b.Run(fmt.Sprintf("Commit/callers=%d", callers), func(b *testing.B) { benchCommit(b, open(b), callers) })
+		b.Run(fmt.Sprintf("Commit/callers=%d", callers), func(b *testing.B) { benchCommit(b, open(b, nil), callers) })
 	}
-	b.Run("PutDocument/callers=16", func(b *testing.B) { benchPutDocument(b, open(b), 16) })
-	b.Run("Document", func(b *testing.B) { benchDocument(b, open(b)) })
-	b.Run("AddUsers/5000", func(b *testing.B) { benchAddUsers(b, open(b)) })
-	b.Run("Load/20000", func(b *testing.B) { benchLoad(b, open(b)) })
+	for _, history := range []int{0, 20} {
+		b.Run(fmt.Sprintf("PutDocument/callers=16/history=%d", history), func(b *testing.B) {
+			benchPutDocument(b, open(b, &store.Options{History: history}), 16)
+		})
+	}
+	b.Run("Document", func(b *testing.B) { benchDocument(b, open(b, nil)) })
+	b.Run("AddUsers/5000", func(b *testing.B) { benchAddUsers(b, open(b, nil)) })
+	b.Run("Load/20000", func(b *testing.B) { benchLoad(b, open(b, nil)) })
 }
 
 func publication(i int) store.Publication {

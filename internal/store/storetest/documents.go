@@ -116,14 +116,14 @@ func testCreationRace(t *testing.T, s store.Store) {
 func testDeleteDocument(t *testing.T, s store.Store) {
 	ctx := context.Background()
 	doc := document("sip:alice@example.com", "rls-services", "index", "<r/>")
-	if err := s.DeleteDocument(ctx, doc.DocumentKey, "x"); !errors.Is(err, store.ErrNotFound) {
+	if err := s.DeleteDocument(ctx, doc.DocumentKey, "x", author); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("deleting an absent document: %v", err)
 	}
 	must(t, s.PutDocument(ctx, doc, "", []string{"sip:list@example.com"}))
-	if err := s.DeleteDocument(ctx, doc.DocumentKey, "x"); !errors.Is(err, store.ErrETagMismatch) {
+	if err := s.DeleteDocument(ctx, doc.DocumentKey, "x", author); !errors.Is(err, store.ErrETagMismatch) {
 		t.Errorf("deleting another version: %v", err)
 	}
-	must(t, s.DeleteDocument(ctx, doc.DocumentKey, doc.ETag))
+	must(t, s.DeleteDocument(ctx, doc.DocumentKey, doc.ETag, author))
 	if _, err := s.Document(ctx, doc.DocumentKey); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("document after deletion: %v", err)
 	}
@@ -145,7 +145,7 @@ func testListDocuments(t *testing.T, s store.Store) {
 	lists1 := put(a, "resource-lists", "index")
 	other := put(b, "resource-lists", "index")
 	global := put("", "resource-lists", "index")
-	bare := func(docs ...store.Document) []store.Document {
+	noBodies := func(docs ...store.Document) []store.Document {
 		for i := range docs {
 			docs[i].Body = nil
 		}
@@ -155,10 +155,10 @@ func testListDocuments(t *testing.T, s store.Store) {
 		xui, auid string
 		want      []store.Document
 	}{
-		{a, "", bare(rules, lists1, lists2)},
-		{a, "resource-lists", bare(lists1, lists2)},
+		{a, "", noBodies(rules, lists1, lists2)},
+		{a, "resource-lists", noBodies(lists1, lists2)},
 		{b, "pres-rules", nil},
-		{"", "", bare(global)},
+		{"", "", noBodies(global)},
 	} {
 		got, err := s.ListDocuments(ctx, test.xui, test.auid)
 		must(t, err)

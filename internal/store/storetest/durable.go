@@ -53,16 +53,16 @@ func testClosed(t *testing.T, s store.Store) {
 	s.Defer(sample("alice", 1))
 }
 
-func reopen(t *testing.T, place Place) store.Store {
+func reopen(t *testing.T, place Place, opt *store.Options) store.Store {
 	t.Helper()
-	s, err := place()
+	s, err := place(opt)
 	must(t, err)
 	return s
 }
 
 func testReopen(t *testing.T, place Place) {
 	ctx := context.Background()
-	s := reopen(t, place)
+	s := reopen(t, place, options())
 	batch, alice := sample("alice", 5), user("alice")
 	doc := document(alice.AOR, "resource-lists", "index", "<x/>")
 	must(t, s.AddUsers(ctx, []store.User{alice}, false))
@@ -72,7 +72,7 @@ func testReopen(t *testing.T, place Place) {
 	must(t, err)
 	must(t, s.Close())
 
-	s = reopen(t, place)
+	s = reopen(t, place, options())
 	defer s.Close()
 	got, err := s.User(ctx, alice.AOR)
 	must(t, err)
@@ -90,12 +90,12 @@ func testReopen(t *testing.T, place Place) {
 }
 
 func testCloseFlushes(t *testing.T, place Place) {
-	s := reopen(t, place)
+	s := reopen(t, place, options())
 	for i := range 100 {
 		s.Defer(sample(fmt.Sprint("u", i), 1))
 	}
 	must(t, s.Close())
-	s = reopen(t, place)
+	s = reopen(t, place, options())
 	defer s.Close()
 	if got := len(load(t, s, now()).Publications); got != 100 {
 		t.Errorf("%d of 100 deferred rows were written before Close returned", got)
@@ -105,7 +105,7 @@ func testCloseFlushes(t *testing.T, place Place) {
 // The command line tool writes while the server runs.
 func testTwoStores(t *testing.T, place Place) {
 	ctx := context.Background()
-	a, b := reopen(t, place), reopen(t, place)
+	a, b := reopen(t, place, options()), reopen(t, place, options())
 	defer a.Close()
 	defer b.Close()
 	together(t, writers, func(w int) error {
@@ -136,7 +136,7 @@ func testTwoStores(t *testing.T, place Place) {
 // Server and command line tool may be the first to open a database together.
 func testOpenTogether(t *testing.T, place Place) {
 	together(t, 4, func(int) error {
-		s, err := place()
+		s, err := place(options())
 		if err != nil {
 			return err
 		}

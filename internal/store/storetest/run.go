@@ -12,10 +12,10 @@ import (
 )
 
 // Place is somewhere a store can be opened, closed and opened again.
-type Place func() (store.Store, error)
+type Place func(*store.Options) (store.Store, error)
 
 // Run checks a store. open returns an empty one; the suite closes it.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
+func Run(t *testing.T, open func(t *testing.T, opt *store.Options) store.Store) {
 	for name, test := range map[string]func(*testing.T, store.Store){
 		"add and list users":                 testUsers,
 		"add users all or none":              testAddUsersAllOrNone,
@@ -26,6 +26,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"document creation race":             testCreationRace,
 		"document deletion":                  testDeleteDocument,
 		"document lists":                     testListDocuments,
+		"history":                            testHistory,
+		"history of failed writes":           testHistoryOfFailures,
+		"history of removed documents":       testHistoryOfDeleted,
+		"history of removed users":           testHistoryOfRemovedUser,
+		"history of a race":                  testHistoryRace,
+		"origin of a version":                testOrigin,
 		"claims":                             testClaims,
 		"claims race":                        testClaimsRace,
 		"rows round trip":                    testRoundTrip,
@@ -45,7 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"closed":                             testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t)
+			s := open(t, options())
 			t.Cleanup(func() { _ = s.Close() })
 			test(t, s)
 		})
@@ -57,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 func RunDurable(t *testing.T, place func(t *testing.T) Place) {
 	t.Run("survives reopening", func(t *testing.T) { testReopen(t, place(t)) })
 	t.Run("close writes what is queued", func(t *testing.T) { testCloseFlushes(t, place(t)) })
+	t.Run("history switched on and off", func(t *testing.T) { testHistorySwitched(t, place(t)) })
 	t.Run("two stores on one database", func(t *testing.T) { testTwoStores(t, place(t)) })
 	t.Run("opened many times at once", func(t *testing.T) { testOpenTogether(t, place(t)) })
 }
