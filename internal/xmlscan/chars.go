@@ -6,10 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// isNameByte reports whether an ASCII character may stand in a name. The colon
-// is left to the scanner of qualified names.
+// nameBytes has a bit for every ASCII character that may stand in a name. The
+// colon is left to the scanner of qualified names.
+const (
+	nameBytesLow  = 0x03ff_6000_0000_0000 // - . 0-9
+	nameBytesHigh = 0x07ff_fffe_87ff_fffe // A-Z _ a-z
+)
+
 func isNameByte(c byte) bool {
-	return (c|0x20)-'a' < 26 || c-'0' <= 9 || c == '-' || c == '_' || c == '.'
+	if c < 64 {
+		return nameBytesLow>>c&1 != 0
+	}
+	return c < 128 && nameBytesHigh>>(c&63)&1 != 0
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
@@ -44,24 +52,15 @@ func isChar(r rune) bool {
 // checkChars checks the whole document for UTF-8 and characters that XML
 // excludes, eight bytes at a time, so that the scanner need not look again.
 func (sc *scanner) checkChars(src []byte) error {
-	if !utf8.ValidString(sc.s) {
-		i := 0
-		for i < len(sc.s) {
-			r, n := utf8.DecodeRuneInString(sc.s[i:])
-			if r == utf8.RuneError && n == 1 {
-				break
-			}
-			i += n
-		}
-		return sc.fail(NotUTF8, i, "invalid UTF-8")
-	}
-	const ones, high = 0x0101010101010101, 0x8080808080808080
 	var wideSeen uint64
 	i := 0
 	for ; i+8 <= len(src); i += 8 {
 		w := binary.LittleEndian.Uint64(src[i:])
 		wideSeen |= w & high
 		if (w-ones*0x20)&^w&high == 0 { // no byte below 0x20
+			continue
+		}
+		if below := ^((w&low + ones*(0x80-0x20)) | w) & high; below == equal(w, '\n')|equal(w, '\t')|equal(w, '\r') {
 			continue
 		}
 		if err := sc.checkControls(i, i+8); err != nil {
@@ -74,6 +73,30 @@ func (sc *scanner) checkChars(src []byte) error {
 	if wideSeen == 0 && i == len(src) {
 		return nil
 	}
+	return sc.checkWide()
+}
+
+const ones, high, low = 0x0101010101010101, 0x8080808080808080, 0x7f7f7f7f7f7f7f7f
+
+// equal marks the bytes of w that are c.
+func equal(w uint64, c byte) uint64 {
+	v := w ^ ones*uint64(c)
+	return ^((v&low + low) | v | low)
+}
+
+// checkWide checks what is beyond ASCII.
+func (sc *scanner) checkWide() error {
+	if !utf8.ValidString(sc.s) {
+		i := 0
+		for i < len(sc.s) {
+			r, n := utf8.DecodeRuneInString(sc.s[i:])
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			i += n
+		}
+		return sc.fail(NotUTF8, i, "invalid UTF-8")
+	}
 	for _, nonchar := range [...]string{"\uFFFE", "\uFFFF"} {
 		if at := strings.Index(sc.s, nonchar); at >= 0 {
 			return sc.malformed(at, "character not allowed in XML")
@@ -85,6 +108,9 @@ func (sc *scanner) checkChars(src []byte) error {
 func (sc *scanner) checkControls(from, to int) error {
 	for i := from; i < to; i++ {
 		if c := sc.s[i]; c < 0x20 && !isBlank(c) {
+			if err := sc.checkWide(); err != nil {
+				return err // another charset, most likely
+			}
 			return sc.malformed(i, "control character")
 		}
 	}

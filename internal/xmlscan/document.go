@@ -17,6 +17,8 @@ type Doc struct {
 	text  string // Src as a string; all names are parts of it
 	decls []Binding
 	base  []Binding // scope around the root of a fragment
+
+	declRoom [4]Binding // for decls, which are few in most documents
 }
 
 // Name is a qualified name with the namespace it expands to.
@@ -45,6 +47,8 @@ type Attr struct {
 	Name
 	Start, End           int32 // from the name to behind the closing quote
 	ValueStart, ValueEnd int32 // between the quotes
+
+	_ [attrPadding]byte // see room
 }
 
 // Binding is a namespace binding; Prefix is empty for the default namespace.

@@ -39,6 +39,9 @@ type scanner struct {
 
 	references bool // there is an '&' somewhere
 	brackets   bool // there is a "]]>" somewhere
+
+	openRoom  [16]openElement
+	scopeRoom [8]Binding
 }
 
 // openElement is an element whose end tag has not been seen.
@@ -48,9 +51,19 @@ type openElement struct {
 	scope int32 // length of scanner.scope around it
 }
 
+// newScanner makes a scanner and its document in one piece.
+func newScanner(lim Limits) *scanner {
+	both := new(struct {
+		scanner
+		doc Doc
+	})
+	both.lim, both.scanner.doc = lim.orDefault(), &both.doc
+	return &both.scanner
+}
+
 // Scan indexes a whole document. It keeps src, which must not change afterwards.
 func Scan(src []byte, lim Limits) (*Doc, error) {
-	sc := scanner{lim: lim.orDefault()}
+	sc := newScanner(lim)
 	if err := sc.begin(src, nil); err != nil {
 		return nil, err
 	}
@@ -64,7 +77,8 @@ func Scan(src []byte, lim Limits) (*Doc, error) {
 // ScanFragment indexes exactly one element, with white space around it at
 // most, in the namespace scope of its future parent.
 func ScanFragment(src []byte, scope []Binding, lim Limits) (*Doc, error) {
-	sc := scanner{lim: lim.orDefault(), fragment: true}
+	sc := newScanner(lim)
+	sc.fragment = true
 	if err := sc.begin(src, scope); err != nil {
 		return nil, err
 	}
@@ -79,28 +93,22 @@ func byteOrderMark(s string) string {
 	return ""
 }
 
-// begin checks size and characters and makes room by an estimate: most
-// elements have two tags, most attributes one '='.
+// begin checks size and characters and makes room.
 func (sc *scanner) begin(src []byte, scope []Binding) error {
 	if len(src) > sc.lim.Bytes {
 		return sc.fail(TooLarge, 0, "document too long")
 	}
-	sc.s = string(src)
+	sc.s = asString(src)
 	if err := sc.checkChars(src); err != nil {
 		return err
 	}
 	sc.references = strings.IndexByte(sc.s, '&') >= 0
 	sc.brackets = strings.Contains(sc.s, "]]>")
-	elements := min(strings.Count(sc.s, "<")/2+2, sc.lim.Elements)
-	sc.doc = &Doc{
-		Src:      src,
-		text:     sc.s,
-		base:     scope,
-		Elements: make([]Element, 0, elements),
-		Attrs:    make([]Attr, 0, min(strings.Count(sc.s, "="), 4*elements)),
-	}
-	sc.open = make([]openElement, 0, 16)
-	sc.scope = append(make([]Binding, 0, len(scope)+8), Binding{"xml", XMLNamespace})
+	sc.doc.Src, sc.doc.text, sc.doc.base = src, sc.s, scope
+	sc.doc.decls = sc.doc.declRoom[:0]
+	sc.doc.Elements, sc.doc.Attrs = room(sc.s, sc.lim)
+	sc.open = sc.openRoom[:0]
+	sc.scope = append(sc.scopeRoom[:0], Binding{"xml", XMLNamespace})
 	sc.scope = append(sc.scope, scope...)
 	return nil
 }
