@@ -31,7 +31,7 @@ func (f *fork) try(group []target) {
 	}
 	f.relay.cfg.Sender.Do(wire.Outgoing{
 		Method: "MESSAGE", RequestURI: t.uri, CSeq: f.req.CSeq, MaxForwards: hops,
-		Head: withRoute(f.head, t.path), Body: f.req.Body, Flow: t.flow,
+		Head: withRoute(f.head, t.path), Body: f.req.Body, Flow: t.flow, Detail: true,
 	}, func(result wire.Result) { f.done(result, group[1:]) })
 }
 

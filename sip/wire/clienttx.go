@@ -42,8 +42,12 @@ type Outgoing struct {
 	// Head is every other header line, each with its CRLF: From, To, Call-ID,
 	// Route, Event and so on. For a proxied request it begins with the Vias.
 	Head []byte
+	// Body is not copied: it must not change until the transaction is over.
 	Body []byte
 	Flow *Flow
+	// Detail asks for reason, headers and body of the response. Without it most
+	// responses are recognised by a scan and never parsed.
+	Detail bool
 }
 
 // Result is the outcome of a request: a final response, or Err with Status 0.
@@ -51,9 +55,11 @@ type Result struct {
 	Status     int
 	Err        error // ErrTimeout, ErrFlowClosed, ErrFlowFull, ErrTooMany, ErrClosed
 	RetryAfter time.Duration
-	Reason     string
-	Headers    []Header
-	Body       []byte
+
+	// Only with Outgoing.Detail.
+	Reason  string
+	Headers []Header
+	Body    []byte
 }
 
 // clientTx is one pending request. Without a response it lives for timer F.
@@ -61,9 +67,12 @@ type clientTx struct {
 	key      uint64
 	method   string
 	flow     *Flow
-	message  []byte // to send again; nil on reliable transports
+	detail   bool
+	head     []byte // up to the blank line, to send again; nil on reliable transports
+	body     []byte
 	done     func(Result)
 	timer    wheel.Timer
+	onTimer  func()
 	interval time.Duration
 	deadline time.Time
 	unhook   func() // withdraws the close callback of the flow
@@ -82,6 +91,7 @@ const (
 type clientTable struct {
 	wheel   *wheel.Wheel
 	metrics *metrics.Metrics
+	results tally
 	max     int // per part
 	resend  chan *clientTx
 	parts   [clientParts]clientPart
@@ -94,7 +104,7 @@ type clientPart struct {
 }
 
 func newClientTable(w *wheel.Wheel, m *metrics.Metrics, limit int) *clientTable {
-	t := &clientTable{wheel: w, metrics: m, max: max(limit/clientParts, 1), resend: make(chan *clientTx, resendQueue)}
+	t := &clientTable{wheel: w, metrics: m, results: tally{vec: m.SIPResponses}, max: max(limit/clientParts, 1), resend: make(chan *clientTx, resendQueue)}
 	for i := range t.parts {
 		t.parts[i].txs = make(map[uint64]*clientTx)
 	}
@@ -113,14 +123,17 @@ func (t *clientTable) do(out *Outgoing, sentBy string, done func(Result)) {
 		go done(Result{Err: ErrForbidden})
 		return
 	}
-	tx := &clientTx{method: out.Method, flow: out.Flow, done: done, interval: t1, deadline: time.Now().Add(timerF)}
+	tx := &clientTx{method: out.Method, flow: out.Flow, detail: out.Detail, done: done, interval: t1, deadline: time.Now().Add(timerF)}
 	if err := t.enter(tx); err != nil {
 		go done(Result{Err: err})
 		return
 	}
-	message := renderRequest(out, tx.key, sentBy)
-	t.arm(tx, message)
-	if err := out.Flow.Send(message); err != nil {
+	room := scratch.Get().(*buffer)
+	defer room.release()
+	head := appendRequest(room.b[:0], out, tx.key, sentBy)
+	t.arm(tx, head, out.Body)
+	room.b = append(head, out.Body...)
+	if err := out.Flow.Send(room.b); err != nil {
 		if t.remove(tx) {
 			go done(Result{Err: err})
 		}
@@ -151,7 +164,7 @@ func (t *clientTable) enter(tx *clientTx) error {
 }
 
 // arm starts timers E and F, and watches the connection.
-func (t *clientTable) arm(tx *clientTx, message []byte) {
+func (t *clientTable) arm(tx *clientTx, head, body []byte) {
 	var unhook func()
 	if tx.flow.Reliable() {
 		// On its own goroutine, because a flow that is closed calls back at once.
@@ -169,10 +182,11 @@ func (t *clientTable) arm(tx *clientTx, message []byte) {
 	tx.unhook = unhook
 	at := tx.deadline
 	if !tx.flow.Reliable() {
-		tx.message = message
+		tx.head, tx.body = bytes.Clone(head), body
 		at = time.Now().Add(tx.interval)
 	}
-	t.wheel.Set(&tx.timer, at, func() { t.fire(tx) })
+	tx.onTimer = func() { t.fire(tx) }
+	t.wheel.Set(&tx.timer, at, tx.onTimer)
 }
 
 // fire runs on the wheel: timer F ends the transaction, timer E sends again.
@@ -197,7 +211,7 @@ func (t *clientTable) fire(tx *clientTx) {
 	if at.After(tx.deadline) {
 		at = tx.deadline
 	}
-	t.wheel.Set(&tx.timer, at, func() { t.fire(tx) })
+	t.wheel.Set(&tx.timer, at, tx.onTimer)
 }
 
 // retransmit is the goroutine that sends again what fire asks for.
@@ -205,13 +219,20 @@ func (t *clientTable) retransmit(stop <-chan struct{}) {
 	for {
 		select {
 		case tx := <-t.resend:
-			if t.pending(tx) && tx.flow.Send(tx.message) == nil {
+			if t.pending(tx) && t.again(tx) == nil {
 				t.metrics.Retransmits.Inc()
 			}
 		case <-stop:
 			return
 		}
 	}
+}
+
+func (t *clientTable) again(tx *clientTx) error {
+	room := scratch.Get().(*buffer)
+	defer room.release()
+	room.b = append(append(room.b[:0], tx.head...), tx.body...)
+	return tx.flow.Send(room.b)
 }
 
 func (t *clientTable) pending(tx *clientTx) bool {
@@ -242,7 +263,7 @@ func (t *clientTable) finish(tx *clientTx, res Result) {
 		tx.unhook()
 	}
 	if res.Status != 0 {
-		t.metrics.SIPResponses.WithLabelValues(methodLabel(tx.method), strconv.Itoa(res.Status)).Inc()
+		t.results.count(tx.method, res.Status)
 	}
 	tx.done(res)
 }
@@ -250,14 +271,21 @@ func (t *clientTable) finish(tx *clientTx, res Result) {
 // receive takes a response. Strays are found out by a scan for the branch,
 // before anything is parsed, and dropped.
 func (t *clientTable) receive(data []byte, stream bool) error {
+	if b, ok := scanResponse(data); ok {
+		tx := t.find(b.branch)
+		switch {
+		case tx == nil || tx.method != string(b.method):
+			return nil
+		case !tx.detail:
+			t.response(tx, Result{Status: b.status, RetryAfter: b.retryAfter})
+			return nil
+		}
+	}
 	key, ok := scanBranch(data)
 	if !ok {
 		return nil
 	}
-	p := t.part(key)
-	p.mu.Lock()
-	tx := p.txs[key]
-	p.mu.Unlock()
+	tx := t.find(key)
 	if tx == nil {
 		return nil
 	}
@@ -269,20 +297,30 @@ func (t *clientTable) receive(data []byte, stream bool) error {
 	if branch, ok := parseBranch(r.branch); !ok || branch != key || r.method != tx.method {
 		return nil
 	}
-	if r.status < 200 {
-		p.mu.Lock()
-		tx.interval = t2 // RFC 3261 §17.1.2.2: in Proceeding timer E is T2
-		p.mu.Unlock()
-		return nil
+	res := Result{Status: r.status, RetryAfter: parseRetryAfter(joinHeader(r.lines, "Retry-After"))}
+	if tx.detail {
+		res.Reason, res.Headers, res.Body = r.reason, r.lines, r.body
 	}
-	t.finish(tx, Result{
-		Status:     r.status,
-		Reason:     r.reason,
-		Headers:    r.lines,
-		Body:       r.body,
-		RetryAfter: parseRetryAfter(joinHeader(r.lines, "Retry-After")),
-	})
+	t.response(tx, res)
 	return nil
+}
+
+func (t *clientTable) find(key uint64) *clientTx {
+	p := t.part(key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.txs[key]
+}
+
+func (t *clientTable) response(tx *clientTx, res Result) {
+	if res.Status >= 200 {
+		t.finish(tx, res)
+		return
+	}
+	p := t.part(tx.key)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tx.interval = t2 // RFC 3261 §17.1.2.2: in Proceeding timer E is T2
 }
 
 // close ends all transactions with ErrClosed and refuses new ones.
@@ -327,8 +365,8 @@ func decodeKey(digits []byte) (uint64, bool) {
 	return binary.BigEndian.Uint64(key[:]), true
 }
 
-func renderRequest(out *Outgoing, key uint64, sentBy string) []byte {
-	b := make([]byte, 0, 256+len(out.RequestURI)+len(out.Head)+len(out.Body))
+// appendRequest writes the request up to its body.
+func appendRequest(b []byte, out *Outgoing, key uint64, sentBy string) []byte {
 	b = append(b, out.Method...)
 	b = append(b, ' ')
 	b = append(b, out.RequestURI...)
@@ -354,8 +392,7 @@ func renderRequest(out *Outgoing, key uint64, sentBy string) []byte {
 	b = append(b, out.Method...)
 	b = append(b, "\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(out.Body)), 10)
-	b = append(b, "\r\n\r\n"...)
-	return append(b, out.Body...)
+	return append(b, "\r\n\r\n"...)
 }
 
 // parseRetryAfter reads the seconds of RFC 3261 §20.33; a comment and parameters

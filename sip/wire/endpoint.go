@@ -70,6 +70,7 @@ type Endpoint struct {
 	cfg      Config
 	metrics  *metrics.Metrics
 	server   *serverTable
+	answered tally // requests
 	client   *clientTable
 	resolver *resolver
 	nonce    uint64 // of this run, part of the reference of a connection
@@ -99,6 +100,7 @@ func New(cfg Config) *Endpoint {
 		server:   newServerTable(cfg.MaxTransactions, cfg.MaxResponses),
 		client:   newClientTable(cfg.Wheel, cfg.Metrics, cfg.MaxPending),
 		resolver: newResolver(),
+		answered: tally{vec: cfg.Metrics.SIPRequests},
 		nonce:    rand.Uint64(),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),
@@ -144,12 +146,22 @@ func (e *Endpoint) receive(data []byte, flow *Flow) {
 		}
 		return
 	}
+	var seen txKey
+	if !flow.Reliable() {
+		if method, top, ok := peekRequest(data); ok {
+			seen = e.server.branchKey(method, &top, flow.Remote().Addr())
+			if response, yes := e.server.repeated(seen); yes {
+				e.repeat(flow, response, top.replyTo(flow.Remote()))
+				return
+			}
+		}
+	}
 	r, owed, err := ParseRequest(data, flow)
 	if r != nil {
 		r.endpoint = e
 	}
 	if err == nil {
-		e.request(r)
+		e.request(r, seen)
 		return
 	}
 	e.malformed(flow, err)
@@ -173,17 +185,29 @@ func (e *Endpoint) refuse(head []byte, flow *Flow, resp Response) {
 // isResponse: a status line starts with the version, whose "/" no method has.
 func isResponse(data []byte) bool { return len(data) > 4 && string(data[:4]) == "SIP/" }
 
-func (e *Endpoint) request(r *Request) {
+// repeat sends a response once more; there is none while the request is in progress.
+func (e *Endpoint) repeat(flow *Flow, response []byte, to netip.AddrPort) {
+	if response == nil {
+		return
+	}
+	if err := flow.out.send(response, to); err != nil {
+		slog.Debug("response not repeated", "peer", flow.Remote(), "error", err)
+	}
+}
+
+// request serves a valid request. key is that of its transaction, if known.
+func (e *Endpoint) request(r *Request, key txKey) {
 	// An ACK is for a final response to an INVITE; it is never answered.
 	if r.Method == "ACK" {
 		return
 	}
 	if !r.Flow.Reliable() {
-		tx, fresh, response := e.server.begin(r)
+		if key == (txKey{}) {
+			key = e.server.key(r, r.Method)
+		}
+		tx, fresh, response := e.server.begin(key)
 		if !fresh {
-			if response != nil {
-				e.sent(r, r.Flow.out.send(response, r.replyTo()))
-			}
+			e.repeat(r.Flow, response, r.replyTo())
 			return
 		}
 		r.tx = tx

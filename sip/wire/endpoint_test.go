@@ -411,7 +411,7 @@ func TestFlowTo(t *testing.T) {
 			t.Fatal(target, err)
 		}
 		result := make(chan Result, 1)
-		s.Do(Outgoing{Method: "MESSAGE", RequestURI: target, CSeq: 7, Flow: f, Body: []byte("hi"),
+		s.Do(Outgoing{Method: "MESSAGE", RequestURI: target, CSeq: 7, Flow: f, Detail: true, Body: []byte("hi"),
 			Head: []byte("From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: y\r\nContent-Type: text/plain\r\n")}, func(r Result) { result <- r })
 		if r := <-result; r.Status != 202 || r.Reason != "Accepted" || r.RetryAfter != 5*time.Second || joinHeader(r.Headers, "CSeq") != "7 MESSAGE" {
 			t.Errorf("%s: %+v", target, r)

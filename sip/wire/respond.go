@@ -39,7 +39,7 @@ func (r *Request) Respond(resp Response) error {
 		r.endpoint.server.answer(r.tx, rendered, resp.Status >= 200)
 	}
 	if r.endpoint != nil && resp.Status >= 200 {
-		r.endpoint.metrics.SIPRequests.WithLabelValues(methodLabel(r.Method), strconv.Itoa(resp.Status)).Inc()
+		r.endpoint.answered.count(r.Method, resp.Status)
 		r.endpoint.metrics.SIPSeconds.Observe(time.Since(r.Received).Seconds())
 	}
 	return r.Flow.out.send(rendered, r.replyTo())
@@ -48,11 +48,18 @@ func (r *Request) Respond(resp Response) error {
 // replyTo: RFC 3261 §18.2.2 and RFC 3581 §4. A maddr in the Via is not followed:
 // it serves multicast, where we never listen, and would send answers to third parties.
 func (r *Request) replyTo() netip.AddrPort {
-	to := r.Flow.Remote()
-	if r.Flow.Reliable() || r.top.rport || r.top.raw == "" {
+	if r.Flow.Reliable() {
+		return r.Flow.Remote()
+	}
+	return r.top.replyTo(r.Flow.Remote())
+}
+
+// replyTo returns where a response to a request over UDP goes.
+func (v *via) replyTo(to netip.AddrPort) netip.AddrPort {
+	if v.rport || v.raw == "" {
 		return to
 	}
-	port := r.top.port
+	port := v.port
 	if port == 0 {
 		port = 5060
 	}
@@ -191,16 +198,4 @@ func appendHeader(b []byte, name, value string) []byte {
 	b = append(b, ": "...)
 	b = append(b, value...)
 	return append(b, "\r\n"...)
-}
-
-const otherMethod = "other"
-
-// methodLabel maps a method to a fixed set of names.
-func methodLabel(method string) string {
-	switch method {
-	case "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH",
-		"MESSAGE", "INFO", "UPDATE", "REFER", "PRACK":
-		return method
-	}
-	return otherMethod
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"hash/maphash"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -66,17 +67,24 @@ func (t *serverTable) part(k txKey) *serverPart { return &t.parts[k[0]%serverPar
 // key: RFC 3261 §17.2.3. The source address is part of it: behind different NATs
 // private sent-by addresses are the same, and not every branch is random.
 func (t *serverTable) key(r *Request, method string) txKey {
-	var room [512]byte
-	b := append(room[:0], method...)
-	b = append(append(b, 0), r.top.sentBy...)
-	b = r.Flow.Remote().Addr().AppendTo(append(b, 0))
 	if cookie(r.top.branch) {
-		b = append(append(b, 0), r.top.branch...)
-	} else {
-		// RFC 2543 matching; RFC 4475 §3.2.1 wants it for an empty branch too.
-		for _, s := range [...]string{r.RequestURI, r.To.Tag(), r.From.Tag(), r.CallID, r.Header("CSeq"), r.top.raw} {
-			b = append(append(b, 0), s...)
-		}
+		return t.branchKey(method, &r.top, r.Flow.Remote().Addr())
+	}
+	// RFC 2543 matching; RFC 4475 §3.2.1 wants it for an empty branch too.
+	return t.hash(r.Flow.Remote().Addr(), method, r.top.sentBy,
+		r.RequestURI, r.To.Tag(), r.From.Tag(), r.CallID, r.Header("CSeq"), r.top.raw)
+}
+
+// branchKey is key for a branch that identifies the transaction by itself.
+func (t *serverTable) branchKey(method string, top *via, source netip.Addr) txKey {
+	return t.hash(source, method, top.sentBy, top.branch)
+}
+
+func (t *serverTable) hash(source netip.Addr, parts ...string) txKey {
+	var room [512]byte
+	b := source.AppendTo(room[:0])
+	for _, s := range parts {
+		b = append(append(b, 0), s...)
 	}
 	return txKey{maphash.Bytes(t.seeds[0], b), maphash.Bytes(t.seeds[1], b)}
 }
@@ -87,8 +95,7 @@ func cookie(branch string) bool {
 
 // begin enters a request. For a retransmission it returns fresh false and the
 // response to repeat, nil while there is none. tx is nil when the table is full.
-func (t *serverTable) begin(r *Request) (tx *serverTx, fresh bool, response []byte) {
-	k := t.key(r, r.Method)
+func (t *serverTable) begin(k txKey) (tx *serverTx, fresh bool, response []byte) {
 	now := t.now()
 	p := t.part(k)
 	p.mu.Lock()
@@ -103,6 +110,18 @@ func (t *serverTable) begin(r *Request) (tx *serverTx, fresh bool, response []by
 	p.txs[k] = tx
 	p.file(tx, now+int64(inProgress/time.Second))
 	return tx, true, nil
+}
+
+// repeated reports whether a request was seen before, and the response to repeat.
+func (t *serverTable) repeated(k txKey) (response []byte, yes bool) {
+	now := t.now()
+	p := t.part(k)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if tx := p.txs[k]; tx != nil && tx.expires > now {
+		return tx.response, true
+	}
+	return nil, false
 }
 
 // has reports whether a transaction of another method with the branch of r is known.

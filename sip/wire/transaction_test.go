@@ -178,7 +178,7 @@ func TestMaxForwards(t *testing.T) {
 	for in, want := range map[int]string{0: "70", 5: "5", -1: "0"} {
 		out := notify(newTestFlow("UDP").Flow)
 		out.MaxForwards = in
-		if got := string(renderRequest(&out, 1, "h")); !strings.Contains(got, "\r\nMax-Forwards: "+want+"\r\n") {
+		if got := string(appendRequest(nil, &out, 1, "h")); !strings.Contains(got, "\r\nMax-Forwards: "+want+"\r\n") {
 			t.Errorf("MaxForwards %d: %q", in, got)
 		}
 	}

@@ -212,7 +212,7 @@ func (r *Request) readCSeq(value string) error {
 	if trim(value[i:]) == r.Method {
 		return nil
 	}
-	if methodLabel(r.Method) == otherMethod {
+	if methodIndex(r.Method) == otherMethod {
 		return &refusal{501, "unknown method that does not match CSeq"}
 	}
 	return fmt.Errorf("CSeq does not match the method")
