@@ -57,7 +57,7 @@ func (s *Store) Document(ctx context.Context, key store.DocumentKey) (store.Docu
 // PutDocument implements store.Documents.
 func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected string, claims []string) error {
 	return fail(name(doc.DocumentKey), s.engine.Do(ctx, func(ctx context.Context) error {
-		if err := s.w.history.before(ctx, doc.DocumentKey, expected); err != nil {
+		if err := s.w.history.record(ctx, &doc, row.Bytes(doc.Body), expected); err != nil {
 			return err
 		}
 		args := []any{doc.ETag, row.Time(doc.Modified), row.Bytes(doc.Body), doc.XUI, doc.AUID, doc.Path}
@@ -71,9 +71,6 @@ func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected st
 		}
 		if n == 0 {
 			return store.ErrETagMismatch
-		}
-		if err := s.w.history.after(ctx, &doc, row.Bytes(doc.Body)); err != nil {
-			return err
 		}
 		return s.w.documents.setClaims(ctx, doc.DocumentKey, claims)
 	}))
@@ -105,15 +102,13 @@ func (d *documentStatements) setClaims(ctx context.Context, key store.DocumentKe
 // DeleteDocument implements store.Documents.
 func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expected string, origin store.Origin) error {
 	return fail(name(key), s.engine.Do(ctx, func(ctx context.Context) error {
-		if err := s.w.history.before(ctx, key, expected); err != nil {
+		gone := store.Document{DocumentKey: key, Modified: time.Now(), Origin: origin}
+		if err := s.w.history.record(ctx, &gone, nil, expected); err != nil {
 			return err
 		}
 		n, err := affected(s.w.documents.remove.ExecContext(ctx, key.XUI, key.AUID, key.Path, expected))
-		if err != nil {
+		if err != nil || n == 1 {
 			return err
-		}
-		if n == 1 {
-			return s.w.history.after(ctx, &store.Document{DocumentKey: key, Modified: time.Now(), Origin: origin}, nil)
 		}
 		if err := s.w.documents.exists.QueryRowContext(ctx, key.XUI, key.AUID, key.Path).Scan(&n); err != nil {
 			return err

@@ -13,23 +13,23 @@ import (
 // historyStatements record versions of documents. keep bounds the versions of
 // one document; with 0 none are recorded.
 type historyStatements struct {
-	keep                          int
-	adopt, record, trim, reapSome *sql.Stmt
+	keep                                         int
+	extent, insert, reuse, adopt, trim, reapSome *sql.Stmt
 }
 
 func (h *historyStatements) prepare(p *preparer, keep int) {
 	const (
 		match   = `xui = ?1 AND auid = ?2 AND path = ?3`
 		columns = `(xui, auid, path, version, etag, modified, author, client, address, method, size, body)`
-		last    = `(SELECT max(version) FROM document_versions WHERE ` + match + `)`
 	)
 	h.keep = keep
+	h.extent = p.stmt(`SELECT (SELECT min(version) FROM document_versions WHERE ` + match + `), version, etag
+		FROM document_versions WHERE ` + match + ` ORDER BY version DESC LIMIT 1`)
+	h.insert = p.stmt(`INSERT INTO document_versions ` + columns + ` VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`)
+	h.reuse = p.stmt(`UPDATE document_versions SET version = ?4, etag = ?5, modified = ?6, author = ?7, client = ?8,
+		address = ?9, method = ?10, size = ?11, body = ?12 WHERE ` + match + ` AND version = ?13`)
 	h.adopt = p.stmt(`INSERT INTO document_versions ` + columns + `
-		SELECT xui, auid, path, 1 + ifnull(` + last + `, 0), etag, modified, '', '', '', '', length(body), body
-		FROM documents WHERE ` + match + ` AND etag = ?4
-		AND etag IS NOT (SELECT etag FROM document_versions WHERE ` + match + ` ORDER BY version DESC LIMIT 1)`)
-	h.record = p.stmt(`INSERT INTO document_versions ` + columns + `
-		VALUES (?1, ?2, ?3, 1 + ifnull(` + last + `, 0), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING version`)
+		SELECT xui, auid, path, ?4, etag, modified, '', '', '', '', length(body), body FROM documents WHERE ` + match + ` AND etag = ?5`)
 	h.trim = p.stmt(`DELETE FROM document_versions WHERE ` + match + ` AND version <= ?4`)
 	h.reapSome = p.stmt(`DELETE FROM document_versions WHERE (xui, auid, path) IN (
 		SELECT xui, auid, path FROM document_versions AS gone
@@ -38,32 +38,48 @@ func (h *historyStatements) prepare(p *preparer, keep int) {
 			AND later.path = gone.path AND later.version > gone.version) LIMIT ?2)`)
 }
 
-// before makes sure that the version about to be replaced is recorded.
-func (h *historyStatements) before(ctx context.Context, key store.DocumentKey, etag string) error {
-	if h.keep <= 0 || etag == "" {
-		return nil
-	}
-	_, err := h.adopt.ExecContext(ctx, key.XUI, key.AUID, key.Path, etag)
-	return err
-}
-
-// after records what was written, and removes what is too old. A body of nil is
-// that of a removed document.
-func (h *historyStatements) after(ctx context.Context, d *store.Document, body []byte) error {
+// record adds what is about to take the place of the version with ETag expected.
+// A body of nil is that of a document about to be removed. When the writing then
+// fails the caller's transaction undoes the record, too.
+func (h *historyStatements) record(ctx context.Context, d *store.Document, body []byte, expected string) error {
 	if h.keep <= 0 {
 		return nil
 	}
+	var oldest, last int
+	var lastETag string
+	err := h.extent.QueryRowContext(ctx, d.XUI, d.AUID, d.Path).Scan(&oldest, &last, &lastETag)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if expected != "" && expected != lastETag {
+		n, err := affected(h.adopt.ExecContext(ctx, d.XUI, d.AUID, d.Path, last+1, expected))
+		if err != nil {
+			return err
+		}
+		last += n
+		oldest = max(oldest, 1)
+	}
+	return h.push(ctx, d, body, oldest, last+1)
+}
+
+// push writes a version, in place of the oldest if there are enough of them:
+// that costs less than a new row and a removed one.
+func (h *historyStatements) push(ctx context.Context, d *store.Document, body []byte, oldest, number int) error {
 	var stored any // a nil slice would be an empty body
 	if body != nil {
 		stored = body
 	}
 	o := &d.Origin
-	version := 0
-	err := h.record.QueryRowContext(ctx, d.XUI, d.AUID, d.Path, d.ETag, row.Time(d.Modified),
-		o.By, o.Client, o.Address, o.Method, len(body), stored).Scan(&version)
-	if err == nil && version > h.keep {
-		_, err = h.trim.ExecContext(ctx, d.XUI, d.AUID, d.Path, version-h.keep)
+	args := []any{d.XUI, d.AUID, d.Path, number, d.ETag, row.Time(d.Modified), o.By, o.Client, o.Address, o.Method, len(body), stored}
+	over := number - h.keep
+	if oldest == 0 || oldest > over {
+		_, err := h.insert.ExecContext(ctx, args...)
+		return err
 	}
+	if _, err := h.reuse.ExecContext(ctx, append(args, oldest)...); err != nil || oldest == over {
+		return err
+	}
+	_, err := h.trim.ExecContext(ctx, d.XUI, d.AUID, d.Path, over)
 	return err
 }
 
