@@ -163,10 +163,12 @@ type Batch struct {
 	Bindings          []Binding
 	Subscriptions     []Subscription
 	Watchers          []Watcher
+	Messages          []Message
 	DropPublications  []PublicationKey
 	DropBindings      []BindingKey
 	DropSubscriptions []string
 	DropWatchers      []WatcherKey
+	DropMessages      []MessageKey
 }
 
 // Users is the account part of a store.
@@ -230,6 +232,7 @@ type SoftState interface {
 type Store interface {
 	Users
 	Documents
+	Messages
 	History
 	SoftState
 	// Secret returns the named random secret of 32 octets, made at first use

@@ -55,6 +55,7 @@ func Merge(batches []store.Batch) store.Batch {
 		bindings      table[store.BindingKey, store.Binding]
 		subscriptions table[string, store.Subscription]
 		watchers      table[store.WatcherKey, store.Watcher]
+		messages      table[store.MessageKey, store.Message]
 		merged        store.Batch
 	)
 	for i := range batches {
@@ -63,11 +64,13 @@ func Merge(batches []store.Batch) store.Batch {
 		bindings.add(b.Bindings, store.Binding.Key, b.DropBindings)
 		subscriptions.add(b.Subscriptions, subscriptionKey, b.DropSubscriptions)
 		watchers.add(b.Watchers, store.Watcher.Key, b.DropWatchers)
+		messages.add(b.Messages, store.Message.Key, b.DropMessages)
 	}
 	merged.Publications, merged.DropPublications = publications.result()
 	merged.Bindings, merged.DropBindings = bindings.result()
 	merged.Subscriptions, merged.DropSubscriptions = subscriptions.result()
 	merged.Watchers, merged.DropWatchers = watchers.result()
+	merged.Messages, merged.DropMessages = messages.result()
 	return merged
 }
 
@@ -75,6 +78,6 @@ func subscriptionKey(s store.Subscription) string { return s.ID }
 
 // Rows returns how many rows a batch changes.
 func Rows(b *store.Batch) int {
-	return len(b.Publications) + len(b.Bindings) + len(b.Subscriptions) + len(b.Watchers) +
-		len(b.DropPublications) + len(b.DropBindings) + len(b.DropSubscriptions) + len(b.DropWatchers)
+	return len(b.Publications) + len(b.Bindings) + len(b.Subscriptions) + len(b.Watchers) + len(b.Messages) +
+		len(b.DropPublications) + len(b.DropBindings) + len(b.DropSubscriptions) + len(b.DropWatchers) + len(b.DropMessages)
 }

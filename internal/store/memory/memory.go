@@ -27,6 +27,7 @@ type Store struct {
 	bindings      map[store.BindingKey]store.Binding
 	subscriptions map[string]store.Subscription
 	watchers      map[store.WatcherKey]store.Watcher
+	messages      map[store.MessageKey]store.Message
 	secrets       map[string][]byte
 	certificates  map[string][]byte
 }
@@ -44,6 +45,7 @@ func New() *Store {
 		bindings:      map[store.BindingKey]store.Binding{},
 		subscriptions: map[string]store.Subscription{},
 		watchers:      map[store.WatcherKey]store.Watcher{},
+		messages:      map[store.MessageKey]store.Message{},
 		secrets:       map[string][]byte{},
 		certificates:  map[string][]byte{},
 	}

@@ -53,10 +53,16 @@ func (s *Store) apply(b store.Batch) {
 		v.Since, v.Expires = instant(v.Since), instant(v.Expires)
 		s.watchers[v.Key()] = v
 	}
+	for _, v := range b.Messages {
+		v.Head, v.Body = bytes.Clone(v.Head), bytes.Clone(v.Body)
+		v.Received, v.Expires = instant(v.Received), instant(v.Expires)
+		s.messages[v.Key()] = v
+	}
 	drop(s.publications, b.DropPublications)
 	drop(s.bindings, b.DropBindings)
 	drop(s.subscriptions, b.DropSubscriptions)
 	drop(s.watchers, b.DropWatchers)
+	drop(s.messages, b.DropMessages)
 }
 
 func drop[K comparable, V any](m map[K]V, keys []K) {
@@ -118,6 +124,7 @@ func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 		reap(s.bindings, func(v store.Binding) bool { return v.Expires.Before(before) }) +
 		reap(s.subscriptions, func(v store.Subscription) bool { return v.Expires.Before(before) }) +
 		reap(s.watchers, func(v store.Watcher) bool { return v.Expires.Before(before) }) +
+		reap(s.messages, func(v store.Message) bool { return v.Expires.Before(before) }) +
 		s.reapHistory(before), nil
 }
 

@@ -83,6 +83,7 @@ func (s *Store) RemoveUser(ctx context.Context, aor string) error {
 	maps.DeleteFunc(s.publications, func(k store.PublicationKey, _ store.Publication) bool { return k.AOR == aor })
 	maps.DeleteFunc(s.bindings, func(k store.BindingKey, _ store.Binding) bool { return k.AOR == aor })
 	maps.DeleteFunc(s.subscriptions, func(_ string, v store.Subscription) bool { return v.Watcher == aor })
+	maps.DeleteFunc(s.messages, func(k store.MessageKey, _ store.Message) bool { return k.Recipient == aor })
 	maps.DeleteFunc(s.watchers, func(k store.WatcherKey, v store.Watcher) bool {
 		return k.Presentity == aor || v.Watcher == aor
 	})

@@ -102,10 +102,13 @@ type tables struct {
 	bindings      table[store.Binding, store.BindingKey]
 	subscriptions table[store.Subscription, string]
 	watchers      table[store.Watcher, store.WatcherKey]
+	messages      table[store.Message, store.MessageKey]
+	waiting       table[store.WaitingMessage, store.MessageKey] // of messages, for reading only
 }
 
 func newTables() tables {
-	return tables{newTable(row.Publications()), newTable(row.Bindings()), newTable(row.Subscriptions()), newTable(row.Watchers())}
+	return tables{newTable(row.Publications()), newTable(row.Bindings()), newTable(row.Subscriptions()), newTable(row.Watchers()),
+		newTable(row.Messages()), newTable(row.WaitingMessages())}
 }
 
 // Secret implements store.Store.

@@ -26,6 +26,7 @@ func (s *Store) writeGroup(ctx context.Context, b *store.Batch, _ []groupcommit.
 		s.tables.bindings.queue(batch, b.Bindings, b.DropBindings)
 		s.tables.subscriptions.queue(batch, b.Subscriptions, b.DropSubscriptions)
 		s.tables.watchers.queue(batch, b.Watchers, b.DropWatchers)
+		s.tables.messages.queue(batch, b.Messages, b.DropMessages)
 		return s.pool.SendBatch(ctx, batch).Close()
 	})
 	return nil, fail(context.Background(), "commit", err)
@@ -72,7 +73,7 @@ func load[R, K any](ctx context.Context, s *Store, t *table[R, K], now time.Time
 // Reap implements store.SoftState.
 func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 	total := 0
-	for _, query := range []string{s.tables.publications.reap, s.tables.bindings.reap, s.tables.subscriptions.reap, s.tables.watchers.reap} {
+	for _, query := range []string{s.tables.publications.reap, s.tables.bindings.reap, s.tables.subscriptions.reap, s.tables.watchers.reap, s.tables.messages.reap} {
 		for n := reapLimit; n == reapLimit; total += n {
 			var err error
 			if n, err = s.exec(ctx, query, row.Time(before)); err != nil {

@@ -121,6 +121,7 @@ func (s *Store) RemoveUser(ctx context.Context, aor string) error {
 			`DELETE FROM bindings WHERE aor = $1`,
 			`DELETE FROM subscriptions WHERE watcher = $1`,
 			`DELETE FROM watchers WHERE presentity = $1 OR watcher = $1`,
+			`DELETE FROM messages WHERE recipient = $1`,
 		} {
 			if _, err := tx.Exec(ctx, query, aor); err != nil {
 				return err

@@ -59,7 +59,7 @@ func load[R, K any](ctx context.Context, s *Store, t row.Table[R, K], now time.T
 func (s *Store) Reap(ctx context.Context, before time.Time) (int, error) {
 	total := 0
 	for _, reap := range []func(context.Context, int64) (int, error){
-		s.w.publications.reap, s.w.bindings.reap, s.w.subscriptions.reap, s.w.watchers.reap,
+		s.w.publications.reap, s.w.bindings.reap, s.w.subscriptions.reap, s.w.watchers.reap, s.w.messages.reap,
 	} {
 		for n := reapLimit; n == reapLimit; total += n {
 			err := s.engine.Do(ctx, func(ctx context.Context) (err error) {

@@ -28,6 +28,7 @@ func (u *userStatements) prepare(p *preparer) {
 		p.stmt(`DELETE FROM bindings WHERE aor = ?`),
 		p.stmt(`DELETE FROM subscriptions WHERE watcher = ?`),
 		p.stmt(`DELETE FROM watchers WHERE presentity = ?1 OR watcher = ?1`),
+		p.stmt(`DELETE FROM messages WHERE recipient = ?`),
 	}
 }
 

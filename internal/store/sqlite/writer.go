@@ -22,6 +22,7 @@ type writer struct {
 	bindings      tableWriter[store.Binding, store.BindingKey]
 	subscriptions tableWriter[store.Subscription, string]
 	watchers      tableWriter[store.Watcher, store.WatcherKey]
+	messages      tableWriter[store.Message, store.MessageKey]
 
 	users     userStatements
 	documents documentStatements
@@ -50,6 +51,7 @@ func (w *writer) prepareAll(ctx context.Context, history int) error {
 	w.bindings = newTableWriter(&p, row.Bindings())
 	w.subscriptions = newTableWriter(&p, row.Subscriptions())
 	w.watchers = newTableWriter(&p, row.Watchers())
+	w.messages = newTableWriter(&p, row.Messages())
 	w.users.prepare(&p)
 	w.documents.prepare(&p)
 	w.history.prepare(&p, history)
@@ -127,7 +129,10 @@ func (w *writer) writeBatch(ctx context.Context, b *store.Batch) error {
 	if err := w.subscriptions.write(ctx, b.Subscriptions, b.DropSubscriptions); err != nil {
 		return err
 	}
-	return w.watchers.write(ctx, b.Watchers, b.DropWatchers)
+	if err := w.watchers.write(ctx, b.Watchers, b.DropWatchers); err != nil {
+		return err
+	}
+	return w.messages.write(ctx, b.Messages, b.DropMessages)
 }
 
 // isolated runs a task so that, when it fails, only its changes are undone.

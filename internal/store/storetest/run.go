@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T, opt *store.Options) store.Store) 
 		"order of commits and deferred":      testOrder,
 		"load only what is alive, and reap":  testLoadAndReap,
 		"load stops at the first error":      testLoadError,
+		"a message that is not there":        testNoMessage,
 		"a withdrawn commit":                 testCancelled,
 		"secrets":                            testSecrets,
 		"certificates":                       testCertificates,
@@ -91,23 +92,25 @@ type rows struct {
 	Bindings      map[store.BindingKey]store.Binding
 	Subscriptions map[string]store.Subscription
 	Watchers      map[store.WatcherKey]store.Watcher
+	Messages      map[store.MessageKey]store.Message
 }
 
 func load(t *testing.T, s store.Store, at time.Time) rows {
 	t.Helper()
 	ctx := context.Background()
 	r := rows{map[store.PublicationKey]store.Publication{}, map[store.BindingKey]store.Binding{},
-		map[string]store.Subscription{}, map[store.WatcherKey]store.Watcher{}}
+		map[string]store.Subscription{}, map[store.WatcherKey]store.Watcher{}, map[store.MessageKey]store.Message{}}
 	must(t, s.LoadPublications(ctx, at, func(v store.Publication) error { r.Publications[v.Key()] = v; return nil }))
 	must(t, s.LoadBindings(ctx, at, func(v store.Binding) error { r.Bindings[v.Key()] = v; return nil }))
 	must(t, s.LoadSubscriptions(ctx, at, func(v store.Subscription) error { r.Subscriptions[v.ID] = v; return nil }))
 	must(t, s.LoadWatchers(ctx, at, func(v store.Watcher) error { r.Watchers[v.Key()] = v; return nil }))
+	must(t, s.LoadMessages(ctx, at, func(w store.WaitingMessage) error { return r.message(ctx, s, w) }))
 	return r
 }
 
 func rowsOf(b store.Batch) rows {
 	r := rows{map[store.PublicationKey]store.Publication{}, map[store.BindingKey]store.Binding{},
-		map[string]store.Subscription{}, map[store.WatcherKey]store.Watcher{}}
+		map[string]store.Subscription{}, map[store.WatcherKey]store.Watcher{}, map[store.MessageKey]store.Message{}}
 	for _, v := range b.Publications {
 		r.Publications[v.Key()] = v
 	}
@@ -119,6 +122,9 @@ func rowsOf(b store.Batch) rows {
 	}
 	for _, v := range b.Watchers {
 		r.Watchers[v.Key()] = v
+	}
+	for _, v := range b.Messages {
+		r.Messages[v.Key()] = v
 	}
 	return r
 }

@@ -31,6 +31,8 @@ func sample(name string, n int) store.Batch {
 			ContentType: "t/x", Body: []byte{0, 1, 2}, Flow: "tcp 1", Created: at, Expires: at.Add(time.Hour)})
 		b.Watchers = append(b.Watchers, store.Watcher{Presentity: aor, Event: "presence", ID: id, Watcher: "sip:w" + id + "@example.com",
 			DisplayName: "W", Status: "pending", Cause: "subscribe", Since: at, Expires: at.Add(time.Hour)})
+		b.Messages = append(b.Messages, store.Message{Recipient: aor, ID: id, From: "sip:f@example.com", CallID: "c" + id, CSeq: 1<<32 - 1,
+			ContentType: "text/plain", Head: []byte("Subject: \xff\r\n"), Body: []byte("hello\x00" + id), Received: at, Expires: at.Add(time.Hour)})
 	}
 	return b
 }
@@ -49,6 +51,9 @@ func drops(b store.Batch) store.Batch {
 	for _, v := range b.Watchers {
 		d.DropWatchers = append(d.DropWatchers, v.Key())
 	}
+	for _, v := range b.Messages {
+		d.DropMessages = append(d.DropMessages, v.Key())
+	}
 	return d
 }
 
@@ -60,6 +65,7 @@ func testRoundTrip(t *testing.T, s store.Store) {
 	want.Bindings = append(want.Bindings, store.Binding{Expires: now().AddDate(200, 0, 0)})
 	want.Subscriptions = append(want.Subscriptions, store.Subscription{Expires: now().AddDate(200, 0, 0)})
 	want.Watchers = append(want.Watchers, store.Watcher{Expires: now().AddDate(200, 0, 0)})
+	want.Messages = append(want.Messages, store.Message{Expires: now().AddDate(200, 0, 0)})
 	must(t, s.Commit(ctx, want))
 	equal(t, "rows", load(t, s, now()), rowsOf(want))
 	must(t, s.Commit(ctx, store.Batch{}))
@@ -81,6 +87,7 @@ func testUpsertAndDrop(t *testing.T, s store.Store) {
 		b.Bindings[i].Path, b.Bindings[i].CSeq = nil, 9
 		b.Subscriptions[i].State, b.Subscriptions[i].Expires = "pending", now().Add(2*time.Hour)
 		b.Watchers[i].Status = "waiting"
+		b.Messages[i].Body, b.Messages[i].Expires = []byte("x"), now().Add(2*time.Hour)
 	}
 	must(t, s.Commit(ctx, b))
 	equal(t, "rows after upsert", load(t, s, now()), rowsOf(b))
@@ -180,6 +187,7 @@ func testLoadAndReap(t *testing.T, s store.Store) {
 		dead.Bindings[i].Expires = at.Add(-time.Minute)
 		dead.Subscriptions[i].Expires = at.Add(-time.Minute)
 		dead.Watchers[i].Expires = at.Add(-time.Minute)
+		dead.Messages[i].Expires = at.Add(-time.Minute)
 	}
 	// The boundary: a row expires after now, or it does not.
 	alive.Watchers[0].Expires = at.Add(time.Microsecond)
