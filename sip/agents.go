@@ -15,6 +15,8 @@ type agent struct {
 	// other than MD5, although RFC 8760 §2.4 has clients pass over what they do
 	// not know.
 	md5Only bool
+	// noSHA512: the same with SHA-512-256.
+	noSHA512 bool
 	// withoutQop: answers every challenge in the form of RFC 2069.
 	withoutQop bool
 }
@@ -22,6 +24,7 @@ type agent struct {
 var agents = [...]agent{
 	{prefix: "baresip v0.", md5Only: true},
 	{prefix: "baresip v1.", md5Only: true},
+	{prefix: "baresip ", noSHA512: true},
 	{prefix: "Purple/", withoutQop: true}, // Pidgin, Finch
 }
 
@@ -39,8 +42,11 @@ func agentOf(req *wire.Request) agent {
 // challengeOrder returns the algorithms to offer. Answers with the others are
 // accepted from everyone.
 func (a agent) challengeOrder() auth.Order {
-	if a.md5Only {
+	switch {
+	case a.md5Only:
 		return auth.MD5Only
+	case a.noSHA512:
+		return auth.SHA256AndMD5
 	}
 	return auth.SHA256First
 }

@@ -248,7 +248,7 @@ func TestAuthentication(t *testing.T) {
 	} {
 		f.send(tc.method, tc.uri, tc.from, tc.to)
 		a := f.answer()
-		if status(a) != "401" || strings.Count(a, "WWW-Authenticate: Digest realm=\""+tc.realm+"\"") != 2 ||
+		if status(a) != "401" || strings.Count(a, "WWW-Authenticate: Digest realm=\""+tc.realm+"\"") != 3 ||
 			strings.Index(a, "algorithm=SHA-256") > strings.Index(a, "algorithm=MD5") {
 			t.Errorf("%s: challenge\n%s", tc.method, a)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,8 +18,12 @@ const (
 	// MD5First is for HTTP: known XCAP clients look at the first challenge only
 	// and fail on anything but MD5.
 	MD5First Order = iota
-	// SHA256First is for SIP (RFC 8760 §2.3: the most preferred first).
+	// SHA256First is for SIP (RFC 8760 §2.3: the most preferred first): SHA-256,
+	// SHA-512-256, MD5. The second comes after the first because accounts made
+	// elsewhere may lack it.
 	SHA256First
+	// SHA256AndMD5 is for SIP clients that fail on other algorithms.
+	SHA256AndMD5
 	// MD5Only is for SIP clients that give up when they see an algorithm they do
 	// not know, whatever else is offered.
 	MD5Only
@@ -78,6 +83,7 @@ func New(secret []byte, users *Users) *Authenticator {
 		decoy: store.User{
 			HA1MD5:    HA1(MD5, "decoy", "", text),
 			HA1SHA256: HA1(SHA256, "decoy", "", text),
+			HA1SHA512: HA1(SHA512256, "decoy", "", text),
 		},
 	}
 }
@@ -133,7 +139,7 @@ func pick(r Request) (c credentials, status int, reason string) {
 			if status == 401 {
 				reason = "credentials for another realm"
 			}
-		case !supported(got.algorithm):
+		case algorithmOf(got.algorithm) == "":
 			if status == 401 {
 				reason = "algorithm not offered"
 			}
@@ -144,16 +150,22 @@ func pick(r Request) (c credentials, status int, reason string) {
 	return c, status, reason
 }
 
-func supported(algorithm string) bool {
-	return algorithm == "" || strings.EqualFold(algorithm, string(MD5)) || strings.EqualFold(algorithm, string(SHA256))
+// algorithmOf reads the algorithm parameter; "" when it is none of ours.
+func algorithmOf(text string) Algorithm {
+	if text == "" {
+		return MD5 // RFC 7616 §3.4: the default
+	}
+	for _, alg := range [...]Algorithm{SHA256, MD5, SHA512256} {
+		if strings.EqualFold(text, string(alg)) {
+			return alg
+		}
+	}
+	return ""
 }
 
 // examine checks all of the credentials that does not depend on the account.
 func (c *credentials) examine(r Request) (alg Algorithm, count uint32, status int, reason string) {
-	alg = MD5 // RFC 7616 §3.4: the default
-	if strings.EqualFold(c.algorithm, string(SHA256)) {
-		alg = SHA256
-	}
+	alg = algorithmOf(c.algorithm)
 	if strings.EqualFold(c.userhash, "true") {
 		return alg, 0, 401, "userhash was not offered"
 	}
@@ -161,7 +173,9 @@ func (c *credentials) examine(r Request) (alg Algorithm, count uint32, status in
 	case c.qop == "" && (!r.WithoutQop || alg != MD5):
 		return alg, 0, 401, "no qop"
 	case c.qop != "" && !strings.EqualFold(c.qop, "auth"):
-		return alg, 0, 401, "qop was not offered"
+		// auth-int among them: a body changed on the way is not found out by
+		// pretending. The challenge says what is there.
+		return alg, 0, 401, "qop " + quoteShort(c.qop) + " was not offered"
 	}
 	count, ok := parseCount(c.nc)
 	if c.qop != "" && (!ok || count == 0 || c.cnonce == "") {
@@ -187,12 +201,21 @@ func sameTarget(uri, target string) bool {
 	return slash > 0 && rest[slash:] == target
 }
 
-// right reports whether the response is the one that user would send.
+// right reports whether the response is the one that user would send. Without
+// a stored hash for the algorithm nothing is right: everyone could compute a
+// response from an empty one.
 func (a *Authenticator) right(c *credentials, alg Algorithm, user store.User, method string) bool {
+	known := ha1Of(&user, alg) != ""
+	if !known {
+		user = a.decoy
+	}
 	var buf [128]byte
 	want := c.expect(buf[:0], a.room, alg, user, method)
-	return subtle.ConstantTimeCompare(want, []byte(c.response)) == 1
+	return subtle.ConstantTimeCompare(want, []byte(c.response)) == 1 && known
 }
+
+// quoteShort quotes a piece of what a client sent, for the log.
+func quoteShort(s string) string { return strconv.Quote(s[:min(len(s), 32)]) }
 
 func (a *Authenticator) refuse(r Request, res Result) Result {
 	if res.Status == 401 {
@@ -204,14 +227,22 @@ func (a *Authenticator) refuse(r Request, res Result) Result {
 // Challenges returns WWW-Authenticate values with a fresh nonce.
 func (a *Authenticator) Challenges(realm string, order Order, stale bool) []string {
 	nonce := a.nonces.nonce(realm, time.Now())
-	md5, sha256 := challenge(realm, nonce, MD5, stale), challenge(realm, nonce, SHA256, stale)
+	var list []Algorithm
 	switch order {
 	case SHA256First:
-		return []string{sha256, md5}
+		list = []Algorithm{SHA256, SHA512256, MD5}
+	case SHA256AndMD5:
+		list = []Algorithm{SHA256, MD5}
 	case MD5Only:
-		return []string{md5}
+		list = []Algorithm{MD5}
+	default:
+		list = []Algorithm{MD5, SHA256}
 	}
-	return []string{md5, sha256}
+	out := make([]string, len(list))
+	for i, alg := range list {
+		out[i] = challenge(realm, nonce, alg, stale)
+	}
+	return out
 }
 
 // challenge renders one challenge; what is quoted is laid down in RFC 7616 §3.3.

@@ -59,7 +59,8 @@ func TestChallenges(t *testing.T) {
 		order Order
 		want  []Algorithm
 	}{
-		{"RFC 8760 §2.3: the most preferred first", SHA256First, []Algorithm{SHA256, MD5}},
+		{"RFC 8760 §2.3: the most preferred first", SHA256First, []Algorithm{SHA256, SHA512256, MD5}},
+		{"clients that fail on SHA-512-256", SHA256AndMD5, []Algorithm{SHA256, MD5}},
 		{"HTTP: MD5 first", MD5First, []Algorithm{MD5, SHA256}},
 		{"clients that fail on a second algorithm", MD5Only, []Algorithm{MD5}},
 	} {
@@ -89,7 +90,7 @@ func TestChallenges(t *testing.T) {
 func TestRightAndReplayed(t *testing.T) {
 	a, _ := setup(t)
 	ctx := context.Background()
-	for i, alg := range []Algorithm{SHA256, MD5} {
+	for i, alg := range []Algorithm{SHA256, SHA512256, MD5} {
 		challenge := a.Challenges(realm, SHA256First, false)[i]
 		line := answer(t, challenge, "SUBSCRIBE", "sip:bob@example.com", "alice", "wonder land", 1)
 		if res := a.Check(ctx, subscribe(line)); !res.OK || res.Status != 0 || res.AOR != "sip:alice@example.com" {
@@ -179,7 +180,7 @@ func TestRefused(t *testing.T) {
 		{"wrong realm", []string{replace(`realm="example.com"`, `realm="example.org"`)}, 401, ""},
 		{"Basic", []string{"Basic YWxpY2U6d29uZGVyIGxhbmQ="}, 401, ""},
 		{"unknown scheme, RFC 4475 §3.3.7", []string{`NoOneKnowsThisScheme opaque-data=here`}, 401, ""},
-		{"unknown algorithm", []string{replace("SHA-256", "SHA-512-256")}, 401, ""},
+		{"unknown algorithm", []string{replace("SHA-256", "SHA-512")}, 401, ""},
 		{"session algorithm, not offered", []string{replace("SHA-256", "SHA-256-sess")}, 401, ""},
 		{"qop missing, RFC 2069", []string{replace("qop=auth,", "")}, 401, ""},
 		{"qop not offered", []string{replace("qop=auth,", "qop=auth-int,")}, 401, ""},
@@ -200,8 +201,47 @@ func TestRefused(t *testing.T) {
 		if res.OK || res.AOR != "" || res.Status != test.status || res.Stale || res.Attempt != test.tried || res.Reason == "" {
 			t.Errorf("%s: %+v", test.name, res)
 		}
-		if (res.Status == 401) != (len(res.Challenges) == 2) {
+		if (res.Status == 401) != (len(res.Challenges) == 3) {
 			t.Errorf("%s: every 401, and only that, carries challenges: %v", test.name, res.Challenges)
+		}
+	}
+}
+
+// An account without a hash for an algorithm cannot be entered with it, not even
+// with a response computed from nothing.
+func TestMissingHash(t *testing.T) {
+	for _, test := range []struct {
+		alg  Algorithm
+		lose func(*store.User)
+	}{
+		{MD5, func(u *store.User) { u.HA1MD5 = "" }},
+		{SHA256, func(u *store.User) { u.HA1SHA256 = "" }},
+		{SHA512256, func(u *store.User) { u.HA1SHA512 = "" }},
+	} {
+		a, s := setup(t)
+		ctx := context.Background()
+		user, _ := NewUser("sip:alice@example.com", "wonder land")
+		test.lose(&user)
+		if err := s.SetUser(ctx, user); err != nil {
+			t.Fatal(err)
+		}
+		for i, alg := range []Algorithm{SHA256, SHA512256, MD5} {
+			challenge := a.Challenges(realm, SHA256First, false)[i]
+			line := answer(t, challenge, "SUBSCRIBE", "sip:x", "alice", "wonder land", 1)
+			if res := a.Check(ctx, subscribe(line)); res.OK != (alg != test.alg) {
+				t.Errorf("without %s, credentials with %s: %+v", test.alg, alg, res)
+			}
+			c, err := parseCredentials(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			empty := string(c.expect(nil, a.room, alg, store.User{}, "SUBSCRIBE"))
+			forged := strings.Replace(strings.Replace(line, c.response, empty, 1), "nc=00000001", "nc=00000002", 1)
+			c.nc = "00000002"
+			forged = strings.Replace(forged, empty, string(c.expect(nil, a.room, alg, store.User{}, "SUBSCRIBE")), 1)
+			if res := a.Check(ctx, subscribe(forged)); res.OK || res.Status != 401 {
+				t.Errorf("without %s, forged with %s: %+v", test.alg, alg, res)
+			}
 		}
 	}
 }
@@ -209,7 +249,7 @@ func TestRefused(t *testing.T) {
 // RFC 3261 §22.1: the line of our realm is picked among several.
 func TestSeveralLines(t *testing.T) {
 	a, _ := setup(t)
-	ours := answer(t, a.Challenges(realm, SHA256First, false)[1], "SUBSCRIBE", "sip:x", "alice", "wonder land", 1)
+	ours := answer(t, a.Challenges(realm, SHA256First, false)[2], "SUBSCRIBE", "sip:x", "alice", "wonder land", 1)
 	foreign := answer(t, `Digest realm="example.org", nonce="n", qop="auth"`, "SUBSCRIBE", "sip:x", "alice", "p", 1)
 	res := a.Check(context.Background(), subscribe("Basic abc", foreign, "Digest broken", ours))
 	if !res.OK {
@@ -311,7 +351,8 @@ func TestStoreAway(t *testing.T) {
 
 func TestNewUser(t *testing.T) {
 	u, err := NewUser("sip:alice@example.com", "secret")
-	if err != nil || u.HA1MD5 != HA1(MD5, "alice", "example.com", "secret") || u.HA1SHA256 != HA1(SHA256, "alice", "example.com", "secret") {
+	if err != nil || u.HA1MD5 != HA1(MD5, "alice", "example.com", "secret") || u.HA1SHA256 != HA1(SHA256, "alice", "example.com", "secret") ||
+		u.HA1SHA512 != HA1(SHA512256, "alice", "example.com", "secret") {
 		t.Errorf("%+v, %v", u, err)
 	}
 	// RFC 7616 §3.9.1: the first part of the example.
@@ -419,15 +460,11 @@ func TestForgetWhileLoading(t *testing.T) {
 }
 
 func BenchmarkCheck(b *testing.B) {
-	for _, alg := range []Algorithm{MD5, SHA256} {
+	for i, alg := range []Algorithm{SHA256, SHA512256, MD5} {
 		b.Run(string(alg), func(b *testing.B) {
 			a, _ := setup(b)
 			ctx := context.Background()
-			i := 0
-			if alg == SHA256 {
-				i = 1
-			}
-			challenge := a.Challenges(realm, MD5First, false)[i]
+			challenge := a.Challenges(realm, SHA256First, false)[i]
 			c, err := parseCredentials(answer(b, challenge, "PUBLISH", "sip:alice@example.com", "alice", "wonder land", 1))
 			if err != nil {
 				b.Fatal(err)

@@ -1,9 +1,7 @@
 package auth
 
 import (
-	"crypto/md5"
 	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 
 	"rollcall/internal/store"
@@ -28,11 +26,7 @@ func (c *credentials) expect(dst []byte, room *scratch, alg Algorithm, user stor
 	var buf [2 * sha256.Size]byte
 	ha2 := appendHash(buf[:0], alg, b)
 	b = b[:0]
-	if alg == SHA256 {
-		b = append(b, user.HA1SHA256...)
-	} else {
-		b = append(b, user.HA1MD5...)
-	}
+	b = append(b, ha1Of(&user, alg)...)
 	parts := [...]string{c.nonce, c.nc, c.cnonce, c.qop}
 	used := parts[:]
 	if c.qop == "" {
@@ -48,13 +42,4 @@ func (c *credentials) expect(dst []byte, room *scratch, alg Algorithm, user stor
 	*p = b
 	room.pool.Put(p)
 	return dst
-}
-
-func appendHash(dst []byte, alg Algorithm, text []byte) []byte {
-	if alg == SHA256 {
-		sum := sha256.Sum256(text)
-		return hex.AppendEncode(dst, sum[:])
-	}
-	sum := md5.Sum(text)
-	return hex.AppendEncode(dst, sum[:])
 }

@@ -38,6 +38,7 @@ type User struct {
 	AOR         string
 	HA1MD5      string
 	HA1SHA256   string
+	HA1SHA512   string // SHA-512-256; empty for accounts older than it
 	DisplayName string
 	Created     time.Time
 }
@@ -83,20 +84,24 @@ func (p Publication) Key() PublicationKey { return PublicationKey{p.AOR, p.Event
 // Binding is one registrar binding (RFC 3261 §10, RFC 5626). Its identity is
 // ID: the registrar derives it from the contact URI or from instance and reg-id.
 type Binding struct {
-	AOR       string
-	ID        string
-	Contact   string // contact URI as registered
-	Params    string // contact header parameters as sent, without expires, e.g. `;q=0.5;+sip.instance="<urn:...>"`
-	Instance  string
-	RegID     int
-	Q         int // thousandths, 1000 when absent
-	CallID    string
-	CSeq      uint32
-	Path      []string
-	UserAgent string
-	Flow      string // wire.Flow.Ref of the flow it came over
-	Updated   time.Time
-	Expires   time.Time
+	AOR        string
+	ID         string
+	Contact    string // contact URI as registered
+	Params     string // contact header parameters as sent, without expires, e.g. `;q=0.5;+sip.instance="<urn:...>"`
+	Instance   string
+	RegID      int
+	Q          int // thousandths, 1000 when absent
+	CallID     string
+	CSeq       uint32
+	Path       []string
+	UserAgent  string
+	Flow       string // wire.Flow.Ref of the flow it came over
+	Direct     bool   // no proxy between us and the client on Flow
+	Era        string // changes when the temporary GRUUs of the instance end (RFC 5627 §5.1)
+	EraCSeq    uint32 // CSeq of the REGISTER that began Era
+	Registered time.Time
+	Updated    time.Time
+	Expires    time.Time
 }
 
 // BindingKey identifies a binding.

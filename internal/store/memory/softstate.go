@@ -41,7 +41,8 @@ func (s *Store) apply(b store.Batch) {
 		s.publications[p.Key()] = p
 	}
 	for _, v := range b.Bindings {
-		v.Path, v.Updated, v.Expires = slices.Clone(v.Path), instant(v.Updated), instant(v.Expires)
+		v.Path, v.Registered = slices.Clone(v.Path), instant(v.Registered)
+		v.Updated, v.Expires = instant(v.Updated), instant(v.Expires)
 		s.bindings[v.Key()] = v
 	}
 	for _, v := range b.Subscriptions {

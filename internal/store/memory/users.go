@@ -42,7 +42,7 @@ func (s *Store) AddUsers(ctx context.Context, users []store.User, replace bool) 
 			if !replace {
 				return fmt.Errorf("user %s: %w", u.AOR, store.ErrExists)
 			}
-			old.HA1MD5, old.HA1SHA256 = u.HA1MD5, u.HA1SHA256
+			old.HA1MD5, old.HA1SHA256, old.HA1SHA512 = u.HA1MD5, u.HA1SHA256, u.HA1SHA512
 			u = old
 		}
 		added[u.AOR] = u

@@ -10,7 +10,7 @@ import (
 	"rollcall/internal/store/row"
 )
 
-const userColumns = `aor, ha1_md5, ha1_sha256, display_name, created`
+const userColumns = `aor, ha1_md5, ha1_sha256, ha1_sha512_256, display_name, created`
 
 // User implements store.Users.
 func (s *Store) User(ctx context.Context, aor string) (store.User, error) {
@@ -24,16 +24,16 @@ func (s *Store) User(ctx context.Context, aor string) (store.User, error) {
 }
 
 func scanUser(r pgx.Row) (u store.User, err error) {
-	err = r.Scan(&u.AOR, &u.HA1MD5, &u.HA1SHA256, &u.DisplayName, row.ScanTime{To: &u.Created})
+	err = r.Scan(&u.AOR, &u.HA1MD5, &u.HA1SHA256, &u.HA1SHA512, &u.DisplayName, row.ScanTime{To: &u.Created})
 	return u, err
 }
 
 func userValues(u *store.User) []any {
-	return []any{u.AOR, u.HA1MD5, u.HA1SHA256, u.DisplayName, row.Time(u.Created)}
+	return []any{u.AOR, u.HA1MD5, u.HA1SHA256, u.HA1SHA512, u.DisplayName, row.Time(u.Created)}
 }
 
 const insertUsers = `INSERT INTO users (` + userColumns + `)
-	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS r(` + userColumns + `)
+	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) AS r(` + userColumns + `)
 	ORDER BY aor ON CONFLICT (aor) `
 
 // AddUsers implements store.Users.
@@ -52,7 +52,7 @@ func (s *Store) AddUsers(ctx context.Context, users []store.User, replace bool) 
 }
 
 func (s *Store) addOrReplace(ctx context.Context, tx pgx.Tx, _ []store.User, args []any) error {
-	_, err := tx.Exec(ctx, insertUsers+`DO UPDATE SET ha1_md5 = EXCLUDED.ha1_md5, ha1_sha256 = EXCLUDED.ha1_sha256`, args...)
+	_, err := tx.Exec(ctx, insertUsers+`DO UPDATE SET ha1_md5 = EXCLUDED.ha1_md5, ha1_sha256 = EXCLUDED.ha1_sha256, ha1_sha512_256 = EXCLUDED.ha1_sha512_256`, args...)
 	return err
 }
 
@@ -85,7 +85,7 @@ func distinct(users []store.User) []store.User {
 	list := make([]store.User, 0, len(users))
 	for _, u := range users {
 		if i, ok := index[u.AOR]; ok {
-			list[i].HA1MD5, list[i].HA1SHA256 = u.HA1MD5, u.HA1SHA256
+			list[i].HA1MD5, list[i].HA1SHA256, list[i].HA1SHA512 = u.HA1MD5, u.HA1SHA256, u.HA1SHA512
 			continue
 		}
 		index[u.AOR] = len(list)
@@ -96,7 +96,7 @@ func distinct(users []store.User) []store.User {
 
 // SetUser implements store.Users.
 func (s *Store) SetUser(ctx context.Context, u store.User) error {
-	n, err := s.exec(ctx, `UPDATE users SET ha1_md5 = $2, ha1_sha256 = $3, display_name = $4, created = $5 WHERE aor = $1`,
+	n, err := s.exec(ctx, `UPDATE users SET ha1_md5 = $2, ha1_sha256 = $3, ha1_sha512_256 = $4, display_name = $5, created = $6 WHERE aor = $1`,
 		userValues(&u)...)
 	if err == nil && n == 0 {
 		err = store.ErrNotFound

@@ -26,17 +26,19 @@ func Bindings() Table[store.Binding, store.BindingKey] {
 		Name: "bindings",
 		Key:  []string{"aor", "id"},
 		Columns: []string{"aor", "id", "expires", "updated", "contact", "params", "instance", "reg_id", "q",
-			"call_id", "cseq", "path", "user_agent", "flow"},
+			"call_id", "cseq", "path", "user_agent", "flow", "direct", "era", "era_cseq", "registered"},
 		KeyValues: func(k store.BindingKey) []any {
 			return []any{k.AOR, k.ID}
 		},
 		Values: func(b *store.Binding) []any {
 			return []any{b.AOR, b.ID, Time(b.Expires), Time(b.Updated), b.Contact, b.Params, b.Instance,
-				int64(b.RegID), int64(b.Q), b.CallID, int64(b.CSeq), Strings(b.Path), b.UserAgent, b.Flow}
+				int64(b.RegID), int64(b.Q), b.CallID, int64(b.CSeq), Strings(b.Path), b.UserAgent, b.Flow,
+				Bool(b.Direct), b.Era, int64(b.EraCSeq), Time(b.Registered)}
 		},
 		Targets: func(b *store.Binding) []any {
 			return []any{&b.AOR, &b.ID, ScanTime{&b.Expires}, ScanTime{&b.Updated}, &b.Contact, &b.Params, &b.Instance,
-				&b.RegID, &b.Q, &b.CallID, &b.CSeq, ScanStrings{&b.Path}, &b.UserAgent, &b.Flow}
+				&b.RegID, &b.Q, &b.CallID, &b.CSeq, ScanStrings{&b.Path}, &b.UserAgent, &b.Flow,
+				ScanBool{&b.Direct}, &b.Era, &b.EraCSeq, ScanTime{&b.Registered}}
 		},
 	}
 }

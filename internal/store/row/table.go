@@ -40,6 +40,27 @@ func Strings(list []string) string {
 	return string(b)
 }
 
+// Bool returns the column value of a truth value.
+func Bool(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// ScanBool is a scan target for a truth value.
+type ScanBool struct{ To *bool }
+
+// Scan implements sql.Scanner.
+func (s ScanBool) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("truth value is a %T, not an integer", src)
+	}
+	*s.To = n != 0
+	return nil
+}
+
 // ScanTime is a scan target for a time.
 type ScanTime struct{ To *time.Time }
 

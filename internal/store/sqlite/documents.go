@@ -31,7 +31,7 @@ type readStatements struct{ user, document *sql.Stmt }
 
 func (r *readStatements) prepare(ctx context.Context, db *sql.DB) error {
 	p := preparer{ctx: ctx, prepare: db.PrepareContext}
-	r.user = p.stmt(`SELECT aor, ha1_md5, ha1_sha256, display_name, created FROM users WHERE aor = ?`)
+	r.user = p.stmt(`SELECT aor, ha1_md5, ha1_sha256, ha1_sha512_256, display_name, created FROM users WHERE aor = ?`)
 	r.document = p.stmt(`SELECT etag, modified, body FROM documents WHERE xui = ? AND auid = ? AND path = ?`)
 	return p.err
 }

@@ -16,10 +16,10 @@ type userStatements struct {
 }
 
 func (u *userStatements) prepare(p *preparer) {
-	const insert = `INSERT INTO users (aor, ha1_md5, ha1_sha256, display_name, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT (aor) `
+	const insert = `INSERT INTO users (aor, ha1_md5, ha1_sha256, ha1_sha512_256, display_name, created) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (aor) `
 	u.add = p.stmt(insert + `DO NOTHING`)
-	u.replace = p.stmt(insert + `DO UPDATE SET ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256`)
-	u.set = p.stmt(`UPDATE users SET ha1_md5 = ?2, ha1_sha256 = ?3, display_name = ?4, created = ?5 WHERE aor = ?1`)
+	u.replace = p.stmt(insert + `DO UPDATE SET ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256, ha1_sha512_256 = excluded.ha1_sha512_256`)
+	u.set = p.stmt(`UPDATE users SET ha1_md5 = ?2, ha1_sha256 = ?3, ha1_sha512_256 = ?4, display_name = ?5, created = ?6 WHERE aor = ?1`)
 	u.remove = p.stmt(`DELETE FROM users WHERE aor = ?`)
 	u.owned = []*sql.Stmt{
 		p.stmt(`DELETE FROM documents WHERE xui = ?`),
@@ -47,7 +47,7 @@ func (s *Store) User(ctx context.Context, aor string) (store.User, error) {
 type scanner interface{ Scan(...any) error }
 
 func scanUser(r scanner) (u store.User, err error) {
-	err = r.Scan(&u.AOR, &u.HA1MD5, &u.HA1SHA256, &u.DisplayName, row.ScanTime{To: &u.Created})
+	err = r.Scan(&u.AOR, &u.HA1MD5, &u.HA1SHA256, &u.HA1SHA512, &u.DisplayName, row.ScanTime{To: &u.Created})
 	return u, err
 }
 
@@ -60,7 +60,7 @@ func (s *Store) AddUsers(ctx context.Context, users []store.User, replace bool) 
 		}
 		for i := range users {
 			u := &users[i]
-			n, err := affected(add.ExecContext(ctx, u.AOR, u.HA1MD5, u.HA1SHA256, u.DisplayName, row.Time(u.Created)))
+			n, err := affected(add.ExecContext(ctx, u.AOR, u.HA1MD5, u.HA1SHA256, u.HA1SHA512, u.DisplayName, row.Time(u.Created)))
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (s *Store) AddUsers(ctx context.Context, users []store.User, replace bool) 
 // SetUser implements store.Users.
 func (s *Store) SetUser(ctx context.Context, u store.User) error {
 	return fail("user "+u.AOR, s.engine.Do(ctx, func(ctx context.Context) error {
-		n, err := affected(s.w.users.set.ExecContext(ctx, u.AOR, u.HA1MD5, u.HA1SHA256, u.DisplayName, row.Time(u.Created)))
+		n, err := affected(s.w.users.set.ExecContext(ctx, u.AOR, u.HA1MD5, u.HA1SHA256, u.HA1SHA512, u.DisplayName, row.Time(u.Created)))
 		if err == nil && n == 0 {
 			err = store.ErrNotFound
 		}
@@ -105,7 +105,7 @@ func (s *Store) RemoveUser(ctx context.Context, aor string) error {
 // ListUsers implements store.Users.
 func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]store.User, error) {
 	rows, err := s.db.QueryContext(ctx,
-		`SELECT aor, ha1_md5, ha1_sha256, display_name, created FROM users WHERE aor > ? ORDER BY aor LIMIT ?`, after, max(limit, 0))
+		`SELECT aor, ha1_md5, ha1_sha256, ha1_sha512_256, display_name, created FROM users WHERE aor > ? ORDER BY aor LIMIT ?`, after, max(limit, 0))
 	if err != nil {
 		return nil, fail("list users", err)
 	}

@@ -23,7 +23,7 @@ func sample(name string, n int) store.Batch {
 		b.Bindings = append(b.Bindings, store.Binding{AOR: aor, ID: id, Contact: "sip:" + id + "@192.0.2.1:5060;transport=tcp",
 			Params: `;q=0.5;+sip.instance="<urn:uuid:1>"`, Instance: "urn:uuid:1", RegID: 2, Q: 500, CallID: "call" + id, CSeq: 1<<32 - 1,
 			Path: []string{"<sip:edge.example.com;lr;ob>", `"a, b" <sip:x>`}, UserAgent: "ünïcode", Flow: "udp 1 2",
-			Updated: at, Expires: at.Add(time.Hour)})
+			Direct: i%2 == 0, Era: "era", EraCSeq: 1<<32 - 1, Registered: at.Add(-time.Hour), Updated: at, Expires: at.Add(time.Hour)})
 		b.Subscriptions = append(b.Subscriptions, store.Subscription{ID: id, Event: "presence", EventID: "7", Resource: "sip:peer@example.com",
 			Watcher: aor, DisplayName: "D", CallID: "c", LocalURI: "<sip:peer@example.com>", RemoteURI: `"A" <` + aor + `>`,
 			RemoteTag: "rt", RemoteTarget: "sip:a@192.0.2.7", RouteSet: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, Contact: "sip:us",

@@ -12,7 +12,7 @@ import (
 )
 
 func user(name string) store.User {
-	return store.User{AOR: "sip:" + name + "@example.com", HA1MD5: "m-" + name, HA1SHA256: "s-" + name,
+	return store.User{AOR: "sip:" + name + "@example.com", HA1MD5: "m-" + name, HA1SHA256: "s-" + name, HA1SHA512: "t-" + name,
 		DisplayName: "Name of " + name, Created: now()}
 }
 
@@ -70,10 +70,10 @@ func testReplaceUsers(t *testing.T, s store.Store) {
 	bob := user("bob")
 	must(t, s.AddUsers(ctx, []store.User{bob}, false))
 	again := user("bob")
-	again.HA1MD5, again.HA1SHA256, again.DisplayName, again.Created = "x", "y", "", now().Add(time.Hour)
+	again.HA1MD5, again.HA1SHA256, again.HA1SHA512, again.DisplayName, again.Created = "x", "y", "z", "", now().Add(time.Hour)
 	carol := user("carol")
 	must(t, s.AddUsers(ctx, []store.User{again, carol}, true))
-	bob.HA1MD5, bob.HA1SHA256 = "x", "y" // the rest stays
+	bob.HA1MD5, bob.HA1SHA256, bob.HA1SHA512 = "x", "y", "z" // the rest stays
 	list, err := s.ListUsers(ctx, "", 10)
 	must(t, err)
 	equal(t, "users", list, []store.User{bob, carol})
