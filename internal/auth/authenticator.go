@@ -47,6 +47,9 @@ type Request struct {
 	// that know no other send whatever is offered. It has no nonce count: what was
 	// seen on the way can be replayed until the nonce expires.
 	WithoutQop bool
+	// Basic also offers and takes the Basic scheme (RFC 7617), last of all. It is
+	// for requests that came over TLS only.
+	Basic bool
 }
 
 // Result says who sent a request, or what to answer.
@@ -62,7 +65,7 @@ type Result struct {
 	Attempt string
 }
 
-// Authenticator checks digest credentials. It is safe for concurrent use.
+// Authenticator checks credentials. It is safe for concurrent use.
 type Authenticator struct {
 	users  *Users
 	nonces *signer
@@ -91,6 +94,11 @@ func New(secret []byte, users *Users) *Authenticator {
 // Check authenticates a request. Unknown users and wrong passwords look the same
 // from outside.
 func (a *Authenticator) Check(ctx context.Context, r Request) Result {
+	if r.Basic {
+		if value, ok := basicValue(r.Authorization); ok {
+			return a.checkBasic(ctx, r, value)
+		}
+	}
 	c, status, reason := pick(r)
 	if status != 0 {
 		return a.refuse(r, Result{Status: status, Reason: reason})
@@ -220,6 +228,9 @@ func quoteShort(s string) string { return strconv.Quote(s[:min(len(s), 32)]) }
 func (a *Authenticator) refuse(r Request, res Result) Result {
 	if res.Status == 401 {
 		res.Challenges = a.Challenges(r.Realm, r.Order, res.Stale)
+		if r.Basic {
+			res.Challenges = append(res.Challenges, basicChallenge(r.Realm))
+		}
 	}
 	return res
 }
