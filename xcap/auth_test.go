@@ -14,6 +14,7 @@ import (
 
 	"github.com/icholy/digest"
 
+	"rollcall/internal/store"
 	"rollcall/xcap/usage"
 )
 
@@ -199,7 +200,7 @@ func TestForwardedFor(t *testing.T) {
 func panicking(c *Config) {
 	c.Usages = append(c.Usages, &usage.Usage{
 		AUID: "panic", MIMEType: "text/plain",
-		Global: func(context.Context, usage.Env, string) ([]byte, string, bool, error) { panic("boom") },
+		Global: func(context.Context, usage.Env, store.DocumentKey) ([]byte, string, bool, error) { panic("boom") },
 	})
 }
 

@@ -45,8 +45,8 @@ func (s *server) get(req *request) response {
 
 // load reads the document addressed. Without a document the entity-tag is empty.
 func (s *server) load(req *request) (store.Document, error) {
-	if req.target.Global {
-		body, etag, ok, err := req.usage.Global(req.Context(), req.tree.env, req.key.Path)
+	if generate := req.usage.Generator(req.key); generate != nil {
+		body, etag, ok, err := generate(req.Context(), req.tree.env, req.key)
 		if err != nil || !ok {
 			return store.Document{}, err
 		}

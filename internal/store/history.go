@@ -58,7 +58,6 @@ func cut(s string, limit int) string {
 type Version struct {
 	Document
 	Number  int  // 1 for the first, counting upwards
-	Size    int  // of the body
 	Deleted bool // the document was removed; there is neither ETag nor body
 }
 

@@ -58,6 +58,7 @@ type Document struct {
 	Body     []byte
 	ETag     string
 	Modified time.Time
+	Size     int    // of Body, where lists leave that out
 	Origin   Origin // of this version; written to the history, read only from there
 }
 
@@ -203,8 +204,8 @@ type Documents interface {
 	// DeleteDocument removes the document and its claims if it has ETag
 	// expected; ErrETagMismatch otherwise, ErrNotFound when absent.
 	DeleteDocument(ctx context.Context, key DocumentKey, expected string, origin Origin) error
-	// ListDocuments returns the documents of one owner without bodies (Body
-	// nil), AUID empty = of all usages, in order of AUID and Path.
+	// ListDocuments returns the documents of one owner with Size instead of Body,
+	// AUID empty = of all usages, in order of AUID and Path.
 	ListDocuments(ctx context.Context, xui, auid string) ([]Document, error)
 	// Claimant returns the document that holds claim; ErrNotFound.
 	Claimant(ctx context.Context, claim string) (DocumentKey, error)

@@ -70,7 +70,7 @@ func FuzzIndex(f *testing.F) {
 		if err := env.Documents.PutDocument(t.Context(), doc, "", nil); err != nil {
 			t.Fatal(err)
 		}
-		index, _, _, err := globalServices(t.Context(), env, globalIndex)
+		index, _, _, err := globalServices(t.Context(), env, store.DocumentKey{Path: globalIndex})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ const (
 
 // PIDFManipulation is the pidf-manipulation usage (RFC 4827).
 func PIDFManipulation() *Usage {
-	s := newSchema(name{nsPIDF, "presence"}, []name{{nsPIDF, "mustUnderstand"}},
+	s := newSchema(name{nsPIDF, "presence"}, []attribute{{name{nsPIDF, "mustUnderstand"}, boolean, false}},
 		pidfDeclarations(), dataModelDeclarations())
 	return &Usage{
 		AUID:       "pidf-manipulation",

@@ -20,6 +20,9 @@ func TestPIDF(t *testing.T) {
 		{name: "RFC 3863 §4.4: note before tuple", content: `<note/><tuple id="t"><status/></tuple>`, phrase: "<tuple> cannot stand here"},
 		{name: "RFC 3863 §4.4: extension after contact", content: `<tuple id="t"><status/><contact>sip:a@x</contact><rpid:mood/></tuple>`, phrase: "expected note or timestamp"},
 		{name: "one space of ids over tuples, persons and devices", content: `<tuple id="t"><status/></tuple><dm:person id="t"/>`, phrase: `"t" is already that of presence/tuple`},
+		{name: "RFC 3863 §4.4: mustUnderstand is a boolean", content: `<tuple id="t"><status/><rpid:mood p:mustUnderstand="yes"/></tuple>`, phrase: "mustUnderstand of <rpid:mood> must be one of true"},
+		{name: "RFC 3863 §4.4: not on elements of PIDF itself", content: `<tuple id="t" p:mustUnderstand="1"><status/></tuple>`, phrase: "cannot have the attribute p:mustUnderstand"},
+		{name: "RFC 3863 §4.4: xml:lang", content: `<note xml:lang="not a language"/>`, phrase: "a language tag"},
 		{name: "RFC 4479 §5: device without deviceID", content: `<dm:device id="d"/>`, phrase: "expected deviceID or an element of another namespace"},
 		{name: "RFC 4479 §5: unknown element", content: `<dm:people id="p"/>`, phrase: "has no element people"},
 	} {

@@ -10,6 +10,9 @@ func PresRules() *Usage {
 	return u
 }
 
+// subHandling is what a subscription comes to (RFC 5025 §3.2.1).
+var subHandling = enumeration(true, "block", "confirm", "polite-block", "allow")
+
 // presRulesDeclarations is the schema of RFC 5025 §7.
 func presRulesDeclarations() declarations {
 	const ns = nsPresRules
@@ -25,7 +28,7 @@ func presRulesDeclarations() declarations {
 	device := element(ns, "deviceID", uri)
 
 	d := declarations{
-		{ns, "sub-handling"}:           simple(ns, enumeration(true, "block", "confirm", "polite-block", "allow")),
+		{ns, "sub-handling"}:           simple(ns, subHandling),
 		{ns, "provide-services"}:       components("all-services", serviceURI, scheme, occurrence, class),
 		{ns, "provide-devices"}:        components("all-devices", device, occurrence, class),
 		{ns, "provide-persons"}:        components("all-persons", occurrence, class),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
@@ -17,8 +18,8 @@ var errIndexTooLarge = errors.New("the index of all services is too large")
 
 // globalServices computes rls-services/global/index: every service of every
 // user's document named index (RFC 4826 §4.4.7), as of now.
-func globalServices(ctx context.Context, env Env, path string) ([]byte, string, bool, error) {
-	if path != globalIndex {
+func globalServices(ctx context.Context, env Env, key store.DocumentKey) ([]byte, string, bool, error) {
+	if key.Path != globalIndex {
 		return nil, "", false, nil
 	}
 	var b bytes.Buffer
@@ -28,9 +29,11 @@ func globalServices(ctx context.Context, env Env, path string) ([]byte, string, 
 		if doc.XUI == "" {
 			return nil
 		}
-		d, err := xmlscan.Scan(doc.Body, xmlscan.DefaultLimits())
+		d, err := xmlscan.Scan(doc.Body, xmlscan.Limits{Bytes: len(doc.Body)})
 		if err != nil {
-			return fmt.Errorf("services of %s: %w", doc.XUI, err)
+			// Not through us: one bad document must not cost everyone the index.
+			slog.Error("services left out of the index", "user", doc.XUI, "err", err)
+			return nil
 		}
 		for service := range d.Children(0) {
 			writeSelfContained(&b, d, service)

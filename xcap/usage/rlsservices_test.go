@@ -153,7 +153,7 @@ func TestServicesIndex(t *testing.T) {
 	put(bob, "index", `<r:rls-services xmlns:r="urn:ietf:params:xml:ns:rls-services" xmlns:l="urn:shadowed&amp;"><r:service xmlns:l="urn:ietf:params:xml:ns:resource-lists" uri="sip:b@x"><r:list><l:entry uri="sip:c@x"/></r:list><bare xmlns=""/></r:service></r:rls-services>`)
 
 	usage := byAUID(t, "rls-services")
-	body, tag, ok, err := usage.Global(t.Context(), env, "index")
+	body, tag, ok, err := usage.Global(t.Context(), env, store.DocumentKey{Path: "index"})
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
@@ -177,10 +177,10 @@ func TestServicesIndex(t *testing.T) {
 		t.Errorf("binding lost: %+v", d.Elements[entry].Name)
 	}
 	put("sip:carol@x", "index", servicesHead+service("sip:c@x")+"</rls-services>")
-	if _, changed, _, _ := usage.Global(t.Context(), env, "index"); changed == tag {
+	if _, changed, _, _ := usage.Global(t.Context(), env, store.DocumentKey{Path: "index"}); changed == tag {
 		t.Error("the entity-tag stayed although the index changed")
 	}
-	if _, _, ok, _ := usage.Global(t.Context(), env, "other"); ok {
+	if _, _, ok, _ := usage.Global(t.Context(), env, store.DocumentKey{Path: "other"}); ok {
 		t.Error("only index is computed")
 	}
 }

@@ -17,19 +17,20 @@ type name struct{ space, local string }
 type schema struct {
 	root       name
 	elements   map[name]*elementType // global declarations
-	attributes map[name]bool         // global attribute declarations
+	attributes map[name]*simpleType  // global attribute declarations
 	locals     map[name]bool         // names that only occur inside other declarations
 	known      map[string]bool       // namespaces whose every element is declared
 }
 
 // elementType is the type of an element. With text it has simple content, with
-// model only element content, with neither it is empty.
+// model only element content, open any content, with none of them it is empty.
 type elementType struct {
 	space   string // target namespace of the schema, for ##other
 	attrs   []attribute
 	anyAttr bool // attributes of other namespaces, processContents="lax"
 	text    *simpleType
 	model   *particle
+	open    bool
 }
 
 // attribute is an attribute declaration.
@@ -85,7 +86,7 @@ func optional(local string, t *simpleType) attribute {
 	return attribute{name{"", local}, t, false}
 }
 
-var xmlLang = attribute{name{nsXML, "lang"}, anyString, false}
+var xmlLang = attribute{name{nsXML, "lang"}, language, false}
 
 // allows reports whether the wildcard admits an element of that namespace: XML
 // Schema's ##other means neither the target namespace nor none.
@@ -149,16 +150,16 @@ type declarations map[name]*elementType
 // newSchema makes a schema of global declarations. Every namespace that occurs
 // in them is known: an element of it that no declaration mentions is an error
 // wherever it stands (RFC 4825 §8.2.5).
-func newSchema(root name, attributes []name, sets ...declarations) *schema {
+func newSchema(root name, attributes []attribute, sets ...declarations) *schema {
 	s := &schema{
 		root:       root,
 		elements:   map[name]*elementType{},
-		attributes: map[name]bool{},
+		attributes: map[name]*simpleType{},
 		locals:     map[name]bool{},
 		known:      map[string]bool{},
 	}
 	for _, a := range attributes {
-		s.attributes[a] = true
+		s.attributes[a.name] = a.typ
 	}
 	for _, set := range sets {
 		for n, t := range set {

@@ -22,6 +22,8 @@ var (
 	boolean   = enumeration(true, "true", "false", "1", "0")
 	dateTime  = &simpleType{"a date and time such as 2026-01-31T18:30:00Z", func(s string) bool { return validDateTime(collapse(s)) }, false}
 	xmlID     = &simpleType{"a name that starts with a letter or underscore and has no colon or blank", func(s string) bool { return validNCName(collapse(s)) }, true}
+	// language is xml:lang: a language tag, or nothing to take back an outer one.
+	language = &simpleType{"a language tag such as en or pt-BR", regexp.MustCompile(`^\s*([A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*)?\s*$`).MatchString, false}
 	// RFC 3863 §4.4: the pattern of qvalue.
 	qvalue = &simpleType{"a number from 0 to 1 with at most three decimals", regexp.MustCompile(`^\s*(0(\.[0-9]{0,3})?|1(\.0{0,3})?)\s*$`).MatchString, false}
 )

@@ -33,13 +33,17 @@ type Usage struct {
 	// quicker: running Constrain again names the field.
 	Constrain func(ctx context.Context, env Env, key store.DocumentKey, d *xmlscan.Doc) (claims []string, c *Conflict, err error)
 
-	// Global computes the document of the global tree with that path; ok is
-	// false when there is none. It is nil for a usage without computed
-	// documents. The entity-tag comes without quotes.
-	Global func(ctx context.Context, env Env, path string) (body []byte, etag string, ok bool, err error)
+	// Global makes the documents of the global tree, Personal those of the
+	// users' trees. Where one is nil documents are what clients stored; in the
+	// global tree nobody can store any.
+	Global, Personal Generator
 
 	// GlobalReadable reports who may read the global tree; nil means any user.
 	GlobalReadable func(who auth.Identity) bool
+
+	// PublicRead says that anyone may read the documents of users, without
+	// credentials.
+	PublicRead bool
 
 	// ReadOnly says that nobody writes documents of this usage.
 	ReadOnly bool
@@ -47,6 +51,20 @@ type Usage struct {
 	// AltNS are the namespaces to retry an unprefixed selector with, in order,
 	// when it selects nothing in DefaultNS.
 	AltNS []string
+}
+
+// Generator makes a document that is not stored but follows from what else the
+// server knows; ok is false when there is none with that key. The entity-tag
+// comes without quotes.
+type Generator func(ctx context.Context, env Env, key store.DocumentKey) (body []byte, etag string, ok bool, err error)
+
+// Generator returns what makes the document with that key, nil for documents
+// that are stored.
+func (u *Usage) Generator(key store.DocumentKey) Generator {
+	if key.XUI == "" {
+		return u.Global
+	}
+	return u.Personal
 }
 
 // Names of the children of xcap-error that a usage answers with (RFC 4825 §11).
@@ -76,19 +94,29 @@ type Users interface {
 	Get(ctx context.Context, aor string) (store.User, error)
 }
 
+// Watcher is one subscription to a user's presence, live or lately ended.
+type Watcher struct {
+	store.Watcher
+	Terminated bool
+}
+
 // Env is what a usage may consult besides the document itself.
 type Env struct {
 	Documents store.Documents
 	Users     Users
-	Roots     []string // XCAP root URIs or root paths
-	Domains   []string // SIP domains served
-	Usages    []*Usage // all that the server supports
+	Roots     []string                          // XCAP root URIs or root paths
+	Domains   []string                          // SIP domains served
+	Usages    []*Usage                          // all that the server supports
+	Watchers  func(presentity string) []Watcher // nil where nobody watches
 }
 
 // Options chooses among the usages.
 type Options struct {
 	// GlobalReaders are the canonical AORs that may read rls-services/global/index.
 	GlobalReaders []string
+	// MaxIconBytes bounds the image of a pres-content document, decoded; 0
+	// stands for DefaultIconBytes.
+	MaxIconBytes int
 	// TestUsages adds test-app, a usage without schema or default namespace.
 	TestUsages bool
 }
@@ -103,9 +131,14 @@ func All(opt Options) []*Usage {
 		OMAPresRules(),
 		DialogRules(),
 		PIDFManipulation(),
+		PresContent(opt.MaxIconBytes),
+		XCAPDirectory(),
+		Watchers(),
+		GroupUsageList(),
+		UserProfile(),
 	}
 	if opt.TestUsages {
-		usages = append(usages, &Usage{AUID: "test-app", MIMEType: "application/test-app+xml"})
+		usages = append(usages, TestApp())
 	}
 	return usages
 }

@@ -94,7 +94,8 @@ func TestAllHasEveryUsageOnce(t *testing.T) {
 		}
 	}
 	for _, auid := range []string{"xcap-caps", "resource-lists", "rls-services", "pres-rules", "org.openmobilealliance.pres-rules",
-		"org.openxcap.dialog-rules", "pidf-manipulation", "test-app"} {
+		"org.openxcap.dialog-rules", "pidf-manipulation", "org.openmobilealliance.pres-content", "org.openmobilealliance.xcap-directory",
+		"org.openxcap.watchers", "org.openmobilealliance.group-usage-list", "org.openmobilealliance.user-profile", "test-app"} {
 		if !seen[auid] {
 			t.Errorf("%s is missing", auid)
 		}
@@ -102,6 +103,12 @@ func TestAllHasEveryUsageOnce(t *testing.T) {
 	for _, u := range All(Options{}) {
 		if u.AUID == "test-app" {
 			t.Error("test-app is there without being asked for")
+		}
+		if u.PublicRead != (u.AUID == "org.openmobilealliance.pres-content") {
+			t.Errorf("%s: public %v", u.AUID, u.PublicRead)
+		}
+		if u.Personal != nil && (!u.ReadOnly || u.FixedDocuments == nil || u.FixedDocuments("index")) {
+			t.Errorf("%s: what is made cannot be stored", u.AUID)
 		}
 	}
 }
@@ -142,6 +149,14 @@ func TestFixedDocuments(t *testing.T) {
 		{"pidf-manipulation", "index", true}, // RFC 4827 §9
 		{"pidf-manipulation", "other", false},
 		{"xcap-caps", "index", false}, // RFC 4825 §12: never in a user's tree
+		{"org.openmobilealliance.pres-content", "oma_status-icon/index", true},
+		{"org.openmobilealliance.pres-content", "oma_status-icon/rcs_status_icon", true},
+		{"org.openmobilealliance.pres-content", "index", false},
+		{"org.openmobilealliance.pres-content", "oma_status-icon/", false},
+		{"org.openmobilealliance.pres-content", "oma_status-icon/a/b", false},
+		{"org.openmobilealliance.pres-content", "oma_status-icon/" + strings.Repeat("x", 201), false},
+		{"org.openmobilealliance.group-usage-list", "index", true},
+		{"org.openmobilealliance.group-usage-list", "other", false},
 	} {
 		if got := byAUID(t, tt.auid).FixedDocuments(tt.path); got != tt.want {
 			t.Errorf("%s/%s: %v", tt.auid, tt.path, got)
@@ -154,7 +169,7 @@ func TestFixedDocuments(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	env := newEnv(t)
 	caps := byAUID(t, "xcap-caps")
-	body, tag, ok, err := caps.Global(t.Context(), env, "index")
+	body, tag, ok, err := caps.Global(t.Context(), env, store.DocumentKey{Path: "index"})
 	if err != nil || !ok || tag == "" {
 		t.Fatalf("global/index: %v, %v, %q", ok, err, tag)
 	}
@@ -179,10 +194,10 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("%s is not listed", want)
 		}
 	}
-	if _, again, _, _ := caps.Global(t.Context(), env, "index"); again != tag {
+	if _, again, _, _ := caps.Global(t.Context(), env, store.DocumentKey{Path: "index"}); again != tag {
 		t.Error("the entity-tag changed without reason")
 	}
-	if _, _, ok, _ := caps.Global(t.Context(), env, "other"); ok {
+	if _, _, ok, _ := caps.Global(t.Context(), env, store.DocumentKey{Path: "other"}); ok {
 		t.Error("there is only one document")
 	}
 	if !caps.ReadOnly || caps.GlobalReadable != nil {

@@ -31,6 +31,8 @@ func (v *validator) element(i int, t *elementType) *Conflict {
 		return v.simpleContent(i, t.text)
 	case t.model != nil:
 		return v.elementContent(i, t)
+	case t.open:
+		return nil
 	}
 	return v.noContent(i)
 }
@@ -80,6 +82,9 @@ func (v *validator) lax(i int) *Conflict {
 	if v.schema.known[n.space] && !v.schema.locals[n] {
 		return v.fail(i, "the namespace %s has no element %s", n.space, n.local)
 	}
+	if c := v.globalAttributes(i); c != nil {
+		return c
+	}
 	for child := range v.doc.Children(i) {
 		if c := v.lax(child); c != nil {
 			return c
@@ -113,6 +118,24 @@ func (v *validator) attributes(i int, t *elementType) *Conflict {
 			return v.fail(i, "%s cannot have the attribute %s", show(v.doc, i), qualified(a.Prefix, a.Local))
 		}
 	}
+	return v.globalAttributes(i)
+}
+
+// globalAttributes checks the attributes that are declared for whatever element
+// of another namespace (RFC 3863 §4.4: mustUnderstand).
+func (v *validator) globalAttributes(i int) *Conflict {
+	if len(v.schema.attributes) == 0 {
+		return nil
+	}
+	for _, a := range v.doc.Attributes(i) {
+		t := v.schema.attributes[name{a.Space, a.Local}]
+		if t == nil {
+			continue
+		}
+		if value := v.doc.AttrValue(&a); !t.valid(value) {
+			return v.fail(i, "the attribute %s of %s must be %s, not %s", a.Local, show(v.doc, i), t.expected, quote(value))
+		}
+	}
 	return nil
 }
 
@@ -137,7 +160,7 @@ func (v *validator) admits(t *elementType, n name) bool {
 	if !t.anyAttr || n.space == "" || n.space == t.space {
 		return false
 	}
-	return !v.schema.known[n.space] || v.schema.attributes[n]
+	return !v.schema.known[n.space] || v.schema.attributes[n] != nil
 }
 
 // matcher runs a content model over the children of one element.

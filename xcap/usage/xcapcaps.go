@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
 )
 
@@ -24,8 +25,8 @@ func XCAPCaps() *Usage {
 		Namespaces:     []string{nsXCAPCaps},
 		FixedDocuments: func(string) bool { return false },
 		ReadOnly:       true,
-		Global: func(_ context.Context, env Env, path string) ([]byte, string, bool, error) {
-			if path != globalIndex {
+		Global: func(_ context.Context, env Env, key store.DocumentKey) ([]byte, string, bool, error) {
+			if key.Path != globalIndex {
 				return nil, "", false, nil
 			}
 			body := capabilities(env.Usages)

@@ -47,8 +47,8 @@ func (s *Store) PutDocument(ctx context.Context, doc store.Document, expected st
 	}
 	doc.Body = bytes.Clone(doc.Body)
 	doc.Modified = instant(doc.Modified)
-	s.record(store.Version{Document: doc, Size: len(doc.Body)})
-	doc.Origin = store.Origin{}
+	s.record(store.Version{Document: doc})
+	doc.Origin, doc.Size = store.Origin{}, 0
 	s.documents[doc.DocumentKey] = doc
 	return nil
 }
@@ -87,7 +87,7 @@ func (s *Store) ListDocuments(ctx context.Context, xui, auid string) ([]store.Do
 	var list []store.Document
 	for key, d := range s.documents {
 		if key.XUI == xui && (auid == "" || key.AUID == auid) {
-			d.Body = nil
+			d.Size, d.Body = len(d.Body), nil
 			list = append(list, d)
 		}
 	}

@@ -17,14 +17,14 @@ func (s *Store) record(v store.Version) {
 	}
 	list := slices.Clone(s.versions[v.DocumentKey])
 	if old, ok := s.documents[v.DocumentKey]; ok && (len(list) == 0 || list[len(list)-1].ETag != old.ETag) {
-		list = push(list, store.Version{Document: old, Size: len(old.Body)})
+		list = push(list, store.Version{Document: old})
 	}
 	list = push(list, v)
 	s.versions[v.DocumentKey] = list[max(0, len(list)-s.history):]
 }
 
 func push(list []store.Version, v store.Version) []store.Version {
-	v.Number = 1
+	v.Number, v.Size = 1, len(v.Body)
 	if n := len(list); n > 0 {
 		v.Number = list[n-1].Number + 1
 	}

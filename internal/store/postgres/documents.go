@@ -124,14 +124,14 @@ func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expec
 func (s *Store) ListDocuments(ctx context.Context, xui, auid string) ([]store.Document, error) {
 	limited, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	rows, err := s.pool.Query(limited, `SELECT auid, path, etag, modified FROM documents
+	rows, err := s.pool.Query(limited, `SELECT auid, path, etag, modified, octet_length(body) FROM documents
 		WHERE xui = $1 AND ($2 = '' OR auid = $2) ORDER BY auid, path`, xui, auid)
 	if err != nil {
 		return nil, fail(ctx, "list documents", err)
 	}
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (store.Document, error) {
 		d := store.Document{DocumentKey: store.DocumentKey{XUI: xui}}
-		err := r.Scan(&d.AUID, &d.Path, &d.ETag, row.ScanTime{To: &d.Modified})
+		err := r.Scan(&d.AUID, &d.Path, &d.ETag, row.ScanTime{To: &d.Modified}, &d.Size)
 		return d, err
 	})
 	if err = absent(err); errors.Is(err, store.ErrNotFound) {

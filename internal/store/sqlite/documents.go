@@ -122,7 +122,7 @@ func (s *Store) DeleteDocument(ctx context.Context, key store.DocumentKey, expec
 
 // ListDocuments implements store.Documents.
 func (s *Store) ListDocuments(ctx context.Context, xui, auid string) ([]store.Document, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT auid, path, etag, modified FROM documents
+	rows, err := s.db.QueryContext(ctx, `SELECT auid, path, etag, modified, length(body) FROM documents
 		WHERE xui = ?1 AND (?2 = '' OR auid = ?2) ORDER BY auid, path`, xui, auid)
 	if err != nil {
 		return nil, fail("list documents", err)
@@ -131,7 +131,7 @@ func (s *Store) ListDocuments(ctx context.Context, xui, auid string) ([]store.Do
 	var list []store.Document
 	for rows.Next() {
 		d := store.Document{DocumentKey: store.DocumentKey{XUI: xui}}
-		if err := rows.Scan(&d.AUID, &d.Path, &d.ETag, row.ScanTime{To: &d.Modified}); err != nil {
+		if err := rows.Scan(&d.AUID, &d.Path, &d.ETag, row.ScanTime{To: &d.Modified}, &d.Size); err != nil {
 			return nil, fail("list documents", err)
 		}
 		list = append(list, d)

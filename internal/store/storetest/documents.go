@@ -147,7 +147,7 @@ func testListDocuments(t *testing.T, s store.Store) {
 	global := put("", "resource-lists", "index")
 	noBodies := func(docs ...store.Document) []store.Document {
 		for i := range docs {
-			docs[i].Body = nil
+			docs[i].Size, docs[i].Body = len(docs[i].Body), nil
 		}
 		return docs
 	}
