@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"rollcall/internal/store"
-	"rollcall/internal/xmlscan"
 )
 
 // delete answers DELETE (RFC 4825 §8.4).
@@ -31,7 +30,7 @@ func (s *server) deleteNode(req *request, current store.Document) plan {
 	if current.ETag == "" {
 		return withStatus(http.StatusNotFound)
 	}
-	d, err := xmlscan.Scan(current.Body, s.Limits)
+	d, err := s.index(req, current)
 	if err != nil {
 		return plan{answer: failed(req, err)}
 	}

@@ -27,7 +27,7 @@ func (s *server) get(req *request) response {
 	}
 	resp := response{status: http.StatusOK, etag: doc.ETag, contentType: req.usage.MIMEType, body: doc.Body}
 	if req.target.Node != nil {
-		d, err := xmlscan.Scan(doc.Body, xmlscan.Limits{Bytes: max(len(doc.Body), s.Limits.Bytes)})
+		d, err := s.index(req, doc)
 		if err != nil {
 			return failed(req, err)
 		}
@@ -57,6 +57,14 @@ func (s *server) load(req *request) (store.Document, error) {
 		return store.Document{}, nil
 	}
 	return doc, err
+}
+
+// index scans a stored document. Its size is no reason to refuse it: limits may
+// have been lowered since.
+func (s *server) index(req *request, doc store.Document) (*xmlscan.Doc, error) {
+	lim := s.Limits
+	lim.Bytes = max(len(doc.Body), lim.Bytes)
+	return s.scans.scan(req.tree.stored(req.key), doc, lim)
 }
 
 // selectNode evaluates the first of the selectors that selects something.

@@ -51,6 +51,7 @@ type server struct {
 	usages map[string]*usage.Usage
 	trees  map[string]*tree // by path of the root
 	writes *locks
+	scans  *scanned
 }
 
 // New returns the handler of everything below the XCAP roots. It must see the
@@ -73,6 +74,7 @@ func New(cfg Config) http.Handler {
 		Config: cfg,
 		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
 		writes: newLocks(),
+		scans:  newScanned(),
 	}
 	s.trees = newTrees(&s.Config)
 	for _, u := range cfg.Usages {

@@ -106,7 +106,7 @@ func (s *server) putNode(req *request, current store.Document, body []byte) plan
 	if status := req.cond.check(current.ETag, req.Method); status != 0 {
 		return withStatus(status)
 	}
-	d, err := xmlscan.Scan(current.Body, s.Limits)
+	d, err := s.index(req, current)
 	if err != nil {
 		return plan{answer: failed(req, err)}
 	}

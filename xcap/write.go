@@ -97,9 +97,13 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 	}
 	resp.etag = NewETag()
 	doc := store.Document{DocumentKey: req.key, Body: p.doc.Src, ETag: resp.etag, Modified: time.Now(), Origin: s.origin(req)}
-	return resp, s.commit(req, current.ETag, doc.ETag, func(ctx context.Context) error {
+	err = s.commit(req, current.ETag, doc.ETag, func(ctx context.Context) error {
 		return req.tree.PutDocument(ctx, doc, current.ETag, claims)
 	})
+	if err == nil {
+		s.scans.keep(req.tree.stored(req.key), doc.ETag, p.doc)
+	}
+	return resp, err
 }
 
 // commit writes, even if the client has gone meanwhile, and announces. A write

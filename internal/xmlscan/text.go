@@ -62,7 +62,7 @@ func (sc *scanner) checkReferences(s string, base int) error {
 
 // normalise gives the value of an attribute (XML 1.0 §2.11, §3.3.3).
 func normalise(raw string) string {
-	if strings.IndexByte(raw, '&') < 0 && !strings.ContainsAny(raw, "\t\n\r") {
+	if isNormal(raw) {
 		return raw
 	}
 	b := make([]byte, 0, len(raw))
@@ -84,6 +84,16 @@ func normalise(raw string) string {
 		}
 	}
 	return string(b)
+}
+
+// isNormal reports whether a value means just what is written.
+func isNormal(raw string) bool {
+	for i := range len(raw) {
+		if c := raw[i]; c < ' ' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
 
 // expand appends what the reference at the start of s stands for.

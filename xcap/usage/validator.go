@@ -12,6 +12,10 @@ type validator struct {
 	schema *schema
 	doc    *xmlscan.Doc
 	ids    map[string]int // values of xs:ID attributes and who has them
+
+	// wanted is what was looked for in vain since the last child. One buffer does
+	// for all matchers: that of a parent is empty while its child is checked.
+	wanted []*particle
 }
 
 func (v *validator) fail(elem int, format string, args ...any) *Conflict {
@@ -68,6 +72,7 @@ func (v *validator) elementContent(i int, t *elementType) *Conflict {
 	if m.next >= 0 {
 		return v.fail(m.next, "%s cannot stand here in %s; %s", show(v.doc, m.next), show(v.doc, i), m.expected())
 	}
+	v.wanted = v.wanted[:0]
 	return nil
 }
 
@@ -167,8 +172,7 @@ func (v *validator) admits(t *elementType, n name) bool {
 type matcher struct {
 	*validator
 	parent int
-	next   int         // next child, -1 at the end
-	wanted []*particle // what was looked for in vain since the last child
+	next   int // next child, -1 at the end
 }
 
 func (m *matcher) match(p *particle) *Conflict {
