@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"rollcall/internal/store"
@@ -71,6 +72,7 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 	case s.sending.over: // only the final NOTIFY is left, if that
 	case v == delivered:
 		s.sending.tries, s.sending.hold, s.sending.retry = 0, false, time.Time{}
+		n.renegotiate(s, res.Headers)
 	case v == gone:
 		// Unanswered, the watcher may come back; refused, it knows of no subscription.
 		reason := "deactivated"
@@ -85,6 +87,21 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 		n.failed(s, res.RetryAfter)
 	}
 	n.pump(s)
+}
+
+// renegotiate adopts the rates that a watcher who uses them names in its answer
+// (RFC 6446 §9.3).
+func (n *Notifier) renegotiate(s *Subscription, headers []wire.Header) {
+	if s.special == nil || s.special.rates == (rates{}) {
+		return
+	}
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, "Event") || strings.EqualFold(h.Name, "o") {
+			s.setSpecial(ratesOf(parseParams(h.Value)).adopted(time.Until(s.Expires)), s.special.condition)
+			n.arm(s, s.Expires)
+			return
+		}
+	}
 }
 
 // missed notes that the watcher does not have what was sent last.

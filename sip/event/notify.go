@@ -36,7 +36,7 @@ func (n *Notifier) pump(s *Subscription) {
 	case p.over:
 	case p.owed:
 		n.notify(s)
-	case p.news:
+	case p.news || p.beat:
 		if at := s.notBefore(); at.After(time.Now()) {
 			n.arm(s, at)
 			return
@@ -51,20 +51,25 @@ func (s *Subscription) notBefore() time.Time {
 	if s.state == Pending {
 		return at // the end of waiting is not held back by pacing
 	}
-	if due := s.due(); due.After(at) {
-		return due
+	due := s.due()
+	if !due.After(at) {
+		return at
 	}
-	return at
+	// That somebody has lost the right to see is told at once.
+	if src, ok := s.source.(Stated); ok && at.Before(time.Now()) && src.State() != s.state {
+		return at
+	}
+	return due
 }
 
 // notify asks for the newest view and sends it, unless the watcher has it.
 func (n *Notifier) notify(s *Subscription) {
 	p := &s.sending
-	owed := p.owed
+	owed, beat := p.owed, p.beat
 	version := s.lease.version
-	p.news = false
-	v, ok := s.source.View(owed || p.full)
-	if !ok && !owed {
+	p.news, p.beat = false, false
+	v, ok := s.source.View(owed || beat || p.full)
+	if !ok && !owed && !beat {
 		return
 	}
 	if !ok {
@@ -74,7 +79,10 @@ func (n *Notifier) notify(s *Subscription) {
 		n.end(s, final{reason: v.Reason, retryAfter: v.RetryAfter, view: v})
 		return
 	}
-	if !owed && v.Tag != "" && v.Tag == s.sent && v.State == s.state {
+	v = disclosed(v)
+	known := v.Tag != "" && v.Tag == s.sent && !beat
+	suppressed := s.suppressed(&v)
+	if !owed && (known || suppressed) && v.State == s.state {
 		s.lease.version = version
 		return
 	}
@@ -90,11 +98,27 @@ func (n *Notifier) notify(s *Subscription) {
 		s.state, s.sent = v.State, v.Tag
 		n.saveLater(s)
 	}
-	if v.State == Pending {
-		v.Body = nil // RFC 5025 §3.2.1: no document before there is a decision
+	if suppressed {
+		// The watcher has the state, but no document of this subscription that
+		// changes could be told against.
+		v = s.withoutBody(v)
+		s.lease.version, p.full = version, true
 	}
 	left := max(time.Until(s.Expires)+expirySlack, 0)
 	n.send(s, v.State.String()+";expires="+seconds(left), v)
+}
+
+// suppressed reports whether the newest SUBSCRIBE asked not to be told of v. The
+// first view that is another one ends that (RFC 5839 §6.3).
+func (s *Subscription) suppressed(v *View) bool {
+	if s.condition() == "" {
+		return false
+	}
+	if s.meets(s.special.condition, v) {
+		return true
+	}
+	s.setSpecial(s.special.rates, "")
+	return false
 }
 
 // expirySlack keeps the time between an answer and its NOTIFY from showing as a
@@ -123,6 +147,9 @@ func (n *Notifier) send(s *Subscription, substate string, v View) {
 	p.inFlight = true
 	p.attempt++
 	attempt := p.attempt
+	if s.special != nil && !p.over {
+		n.arm(s, s.Expires)
+	}
 	n.inFlight.Add(1)
 	n.cfg.Metrics.NotifiesSent.Inc()
 	uri, route := s.dialog.address()
@@ -154,6 +181,11 @@ func (n *Notifier) head(s *Subscription, route, substate string, v View) []byte 
 	b = append(b, s.dialog.contact.Value()...)
 	b = append(b, ">\r\nSubscription-State: "...)
 	b = append(b, substate...)
+	if s.special != nil && !s.sending.over {
+		b = s.special.rates.appendTo(b) // RFC 6446 §4.2: what is adopted
+	}
+	b = append(b, "\r\nSIP-ETag: "...) // RFC 5839 §6.1
+	b = s.appendEntityTag(b, &v)
 	b = append(b, "\r\n"...)
 	for _, h := range s.headers(v) {
 		b = appendHeader(b, h.Name, h.Value)
@@ -184,22 +216,33 @@ func appendHeader(b []byte, name, value string) []byte {
 }
 
 // lastView is the final NOTIFY that a SUBSCRIBE with Expires 0 asks for: it shows
-// the state, as after every SUBSCRIBE (RFC 6665 §4.4.3, RFC 4662 §5.2).
-func (s *Subscription) lastView() final {
+// the state, as after every SUBSCRIBE (RFC 6665 §4.4.3, RFC 4662 §5.2). known says
+// that the watcher has that state already, by the condition it gave.
+func (s *Subscription) lastView(condition string) (last final, known bool) {
 	v, ok := s.source.View(true)
-	switch {
-	case ok && v.State == Terminated:
-		return final{reason: v.Reason, retryAfter: v.RetryAfter, view: v}
-	case ok && v.State == Active:
-		return final{reason: "timeout", view: v}
+	if !ok {
+		return final{reason: "timeout"}, condition == always
 	}
-	return final{reason: "timeout"}
+	v = disclosed(v)
+	known = s.meets(condition, &v)
+	if known {
+		v = s.withoutBody(v)
+	}
+	if v.State == Terminated {
+		return final{reason: v.Reason, retryAfter: v.RetryAfter, view: v}, known
+	}
+	return final{reason: "timeout", view: v}, known
 }
 
-// arm has tick called at the given time, or when s expires.
+// arm has tick called at the given time, or when s expires or has to be heard of.
 func (n *Notifier) arm(s *Subscription, at time.Time) {
 	if at.After(s.Expires) {
 		at = s.Expires
+	}
+	if s.special != nil && !s.sending.beat {
+		if due := s.special.heartbeat(time.Now()); !due.IsZero() && due.Before(at) {
+			at = due
+		}
 	}
 	n.cfg.Wheel.Set(&s.timer, at, s.onTimer)
 }
@@ -217,6 +260,11 @@ func (n *Notifier) tick(s *Subscription) {
 	if !time.Now().Before(s.Expires) {
 		n.end(s, final{reason: "timeout"}) // RFC 6665 §4.2.1.4
 		return
+	}
+	if s.special != nil {
+		now := time.Now()
+		due := s.special.heartbeat(now)
+		s.sending.beat = s.sending.beat || !due.IsZero() && !due.After(now)
 	}
 	n.arm(s, s.Expires)
 	n.pump(s)

@@ -53,6 +53,8 @@ type Terms struct {
 	// The first is the one a SUBSCRIBE without Accept means.
 	ContentTypes []string
 	// Pace is the least interval between notifications with pacing RFC; 0 = none.
+	// A package that may be quicker than gentle pacing is not paced by it either:
+	// lamps have to follow at once.
 	Pace time.Duration
 	// Options are option-tags, besides eventlist, that may occur in Require.
 	Options []string
@@ -88,6 +90,12 @@ type Headed interface {
 	Headers() []wire.Header
 }
 
+// Stated is an optional part of Source: the State that View would give, without
+// the rest. With it, a change of State is not held back by pacing.
+type Stated interface {
+	State() State
+}
+
 // View is the state of a resource as one watcher is to see it.
 type View struct {
 	State      State
@@ -101,6 +109,8 @@ type View struct {
 	// Tag identifies what the watcher knows after this view. A view with the Tag
 	// and State of the one last sent is not sent again; "" = always new.
 	Tag string
+
+	etag string // of the whole view when its body has been suppressed
 }
 
 // Refusal is a final response other than 2xx, as an error.

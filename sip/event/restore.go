@@ -12,9 +12,12 @@ import (
 	"rollcall/internal/store"
 )
 
-// restoreSpread is the time between two evaluations on one shard after a start,
-// so that a restart is no storm.
-const restoreSpread = 10 * time.Millisecond
+// The subscriptions of a shard are evaluated one by one after a start, so that a
+// restart is no storm, and all of them soon.
+const (
+	restoreSpread = 10 * time.Millisecond
+	restoreWithin = 8 * time.Second
+)
 
 // Restore takes over the subscriptions of an earlier run, before traffic begins.
 // Each is evaluated once soon after; watchers that have seen the view as it is
@@ -32,8 +35,9 @@ func (n *Notifier) Restore(ctx context.Context) error {
 	done := make(chan int, shard.Count)
 	for i := range rows {
 		n.cfg.Pool.Post(i, func() {
+			spread := min(restoreSpread, restoreWithin/time.Duration(max(len(rows[i]), 1)))
 			for turn, row := range rows[i] {
-				n.resume(ctx, i, turn, row)
+				n.resume(ctx, i, time.Duration(turn+1)*spread, row)
 			}
 			done <- len(rows[i])
 		})
@@ -51,8 +55,8 @@ func (n *Notifier) Restore(ctx context.Context) error {
 	return nil
 }
 
-// resume brings one subscription back to life. turn spreads the evaluations.
-func (n *Notifier) resume(ctx context.Context, shardIndex, turn int, row store.Subscription) {
+// resume brings one subscription back to life, to be evaluated after wait.
+func (n *Notifier) resume(ctx context.Context, shardIndex int, wait time.Duration, row store.Subscription) {
 	e := n.entries[row.Event]
 	if i, ok := TagShard(row.ID); !ok || i != shardIndex || e == nil {
 		slog.Warn("stored subscription cannot be resumed", "id", row.ID, "event", row.Event, "resource", row.Resource)
@@ -76,7 +80,7 @@ func (n *Notifier) resume(ctx context.Context, shardIndex, turn int, row store.S
 		return
 	}
 	s.sending.news, s.sending.full = true, true
-	s.sending.retry = time.Now().Add(time.Duration(turn+1) * restoreSpread)
+	s.sending.retry = time.Now().Add(wait)
 	n.arm(s, s.sending.retry)
 }
 

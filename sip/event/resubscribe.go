@@ -37,10 +37,14 @@ func (n *Notifier) resubscribe(ctx context.Context, req *wire.Request, who auth.
 	if refusal != nil {
 		return refusal
 	}
-	if granted == 0 {
-		return n.unsubscribe(ctx, req, s)
+	condition, refusal := conditionOf(req)
+	if refusal != nil {
+		return refusal
 	}
-	return n.refresh(ctx, req, s, granted)
+	if granted == 0 {
+		return n.unsubscribe(ctx, req, s, condition)
+	}
+	return n.refresh(ctx, req, s, granted, condition)
 }
 
 // find returns the subscription whose dialog req belongs to.
@@ -58,7 +62,7 @@ func (n *Notifier) find(req *wire.Request) *Subscription {
 
 // refresh takes over what the new SUBSCRIBE says, asks the package, stores it,
 // and only then answers. When one of them says no, everything is as before.
-func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscription, granted time.Duration) *Refusal {
+func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscription, granted time.Duration, condition string) *Refusal {
 	accept, refusal := acceptOf(req, s.entry)
 	if refusal != nil {
 		return refusal
@@ -81,13 +85,14 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	after.expires = time.Now().Add(granted)
 
 	s.setLatest(after)
-	leased := s.lease
+	leased, special := s.lease, s.special
 	err := s.source.Refreshed()
 	if err == nil {
 		s.lease = s.lease.extended()
+		s.setSpecial(ratesOf(req.EventParams).adopted(granted), condition)
 		if err = n.commit(ctx, s); err != nil {
 			s.setLatest(before)
-			s.lease = leased
+			s.lease, s.special = leased, special
 			if again := s.source.Refreshed(); again != nil {
 				slog.Debug("package cannot go back", "id", s.ID, "error", again)
 			}
@@ -98,8 +103,12 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 		return refusalOf(err)
 	}
 	n.reroute(s)
-	n.grant(req, s, granted)
 	n.arm(s, s.Expires)
+	if n.unchanged(s) {
+		n.grant(req, s, 204, granted)
+		return nil
+	}
+	n.grant(req, s, 200, granted)
 	s.sending.owed = true
 	n.pump(s)
 	return nil
@@ -121,14 +130,14 @@ func (n *Notifier) reroute(s *Subscription) {
 }
 
 // unsubscribe ends s at the watcher's wish (RFC 6665 §4.2.1.4).
-func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscription) *Refusal {
+func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscription, condition string) *Refusal {
 	s.Flow = req.Flow
 	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
 	if target, bad := remoteTarget(req); bad == nil {
 		s.dialog.target = target
 	}
 	n.reroute(s)
-	last := s.lastView()
+	last, known := s.lastView(condition)
 	b := n.remove(s, last.reason)
 	err := n.cfg.Store.Commit(ctx, b)
 	if err != nil {
@@ -136,8 +145,11 @@ func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscr
 		n.cfg.Store.Defer(b)
 		refusal := refusalOf(err)
 		n.respond(req, wire.Response{Status: refusal.Status, Headers: refusal.Headers})
+	} else if known {
+		n.grant(req, s, 204, 0) // RFC 5839 §5.7: and no NOTIFY
+		return nil
 	} else {
-		n.grant(req, s, 0)
+		n.grant(req, s, 200, 0)
 	}
 	s.sending.final = &last
 	n.pump(s)

@@ -244,7 +244,7 @@ func (r *rig) request(s sub) *wire.Request {
 	}
 	fmt.Fprintf(&b, "Call-ID: %s\r\nCSeq: %d SUBSCRIBE\r\n", or(s.callID, "call1"), s.cseq)
 	if s.contact != "-" {
-		fmt.Fprintf(&b, "Contact: %s\r\n", or(s.contact, "<sip:12345@192.0.2.9:5062;transport=tcp>"))
+		fmt.Fprintf(&b, "Contact: %s\r\n", or(s.contact, "<sip:"+or(s.callID, "call1")+"@192.0.2.9:5062;transport=tcp>"))
 	}
 	if s.event != "-" {
 		fmt.Fprintf(&b, "Event: %s\r\n", or(s.event, "presence"))
@@ -366,6 +366,15 @@ func (f *fakeSource) View(full bool) (View, bool) {
 	}
 	f.s.NextVersion()
 	return v, true
+}
+
+func (f *fakeSource) State() State {
+	f.p.mu.Lock()
+	defer f.p.mu.Unlock()
+	if v, ok := f.p.state[f.s.Resource]; ok {
+		return v.State
+	}
+	return Active
 }
 
 func (f *fakeSource) Headers() []wire.Header { return f.p.headers }

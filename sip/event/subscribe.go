@@ -68,6 +68,10 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	if refusal != nil {
 		return refusal
 	}
+	condition, refusal := conditionOf(req)
+	if refusal != nil {
+		return refusal
+	}
 	if len(r.byResource[resourceKey{e.event, resource}]) >= n.cfg.MaxPerResource {
 		return &Refusal{Status: 503, Reason: "Too Many Watchers Of This Resource", Headers: retryAfter(time.Minute)}
 	}
@@ -76,15 +80,19 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	s.Expires = s.Created.Add(granted)
 	s.Fetch = granted == 0
 	s.dialog.target = target
+	s.device = deviceOf(req, target)
+	s.setSpecial(ratesOf(req.EventParams).adopted(granted), condition)
 	if refusal := n.establish(ctx, s); refusal != nil {
 		return refusal
 	}
-	n.grant(req, s, granted)
+	n.grant(req, s, 200, granted)
 	s.sending.open = true
 	if s.Fetch {
-		n.end(s, s.lastView())
+		last, _ := s.lastView(condition)
+		n.end(s, last)
 		return nil
 	}
+	n.supersede(s)
 	r.link(s)
 	n.cfg.Metrics.Subscriptions.WithLabelValues(s.Event, s.Kind).Inc()
 	slog.Debug("subscription started", "id", s.ID, "event", s.Event, "kind", s.Kind,
@@ -157,13 +165,14 @@ func (n *Notifier) commit(ctx context.Context, s *Subscription) error {
 	return nil
 }
 
-// grant sends the 200; RFC 6665 §8.3.1: never 202.
-func (n *Notifier) grant(req *wire.Request, s *Subscription, granted time.Duration) {
+// grant sends the 200; RFC 6665 §8.3.1: never 202. Inside a dialog it is a 204
+// when no NOTIFY follows (RFC 5839 §6.3).
+func (n *Notifier) grant(req *wire.Request, s *Subscription, status int, granted time.Duration) {
 	headers := append([]wire.Header{
 		{Name: "Contact", Value: "<" + s.dialog.contact.Value() + ">"},
 		{Name: "Expires", Value: seconds(granted)},
 	}, s.headers(View{})...)
-	n.respond(req, wire.Response{Status: 200, ToTag: s.ID, Headers: headers})
+	n.respond(req, wire.Response{Status: status, ToTag: s.ID, Headers: headers})
 }
 
 // packageOf checks what the request demands and finds its event package.

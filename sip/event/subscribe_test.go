@@ -106,7 +106,7 @@ func TestInitial(t *testing.T) {
 				t.Errorf("NOTIFY %s: %q, want %q", name, got, want)
 			}
 		}
-		if notify.out.Flow != flow || notify.out.RequestURI != "sip:12345@192.0.2.9:5062;transport=tcp" {
+		if notify.out.Flow != flow || notify.out.RequestURI != "sip:call1@192.0.2.9:5062;transport=tcp" {
 			t.Errorf("NOTIFY to %s on flow %p", notify.out.RequestURI, notify.out.Flow)
 		}
 		if string(notify.out.Body) != "none" || notify.header("Content-Type") != "application/pidf+xml" {

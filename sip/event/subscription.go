@@ -42,6 +42,8 @@ type Subscription struct {
 	dialog dialog
 	out    *wire.Flow // what NOTIFY goes over; nil when it is gone
 
+	device   uint64 // what tells the watcher's devices apart
+	special  *special
 	state    State  // last sent
 	sent     string // Tag of the view last sent
 	lease    lease
@@ -61,6 +63,7 @@ type sending struct {
 	news     bool // the view may have changed
 	full     bool // the watcher may have missed something: next view is complete
 	hold     bool // the watcher asked for patience: no news before retry
+	beat     bool // a NOTIFY is due though nothing may have changed
 	unsaved  bool // state and sent wait to be written
 	tries    uint8
 	attempt  uint32    // counts NOTIFY requests; answers to abandoned ones are ignored

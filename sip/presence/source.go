@@ -26,6 +26,11 @@ func (src *source) View(bool) (event.View, bool) {
 	return event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}, true
 }
 
+// State implements event.Stated.
+func (src *source) State() event.State {
+	return src.s.View(src.s.ctx, src.sub.Resource, src.sub.Watcher).State
+}
+
 // Refreshed implements event.Source: what the newest SUBSCRIBE asks for must be
 // there to be given (RFC 6665 §4.1.2.1, RFC 3261 §8.2.3).
 func (src *source) Refreshed() error {

@@ -1,0 +1,44 @@
+package event
+
+import (
+	"log/slog"
+	"strings"
+
+	"rollcall/sip/wire"
+)
+
+// deviceOf tells a watcher's devices apart, over their restarts and ours: by the
+// instance of RFC 5626, else by the Contact. It is a hash: a subscription keeps
+// eight octets of it.
+func deviceOf(req *wire.Request, target string) uint64 {
+	if len(req.Contacts) == 1 {
+		if instance, ok := req.Contacts[0].Param("+sip.instance"); ok && instance != "" {
+			return fnv1a(strings.ToLower(instance))
+		}
+	}
+	return fnv1a(target)
+}
+
+// fnv1a is FNV-1a, which is the same in every run.
+func fnv1a(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(s); i++ {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
+// supersede ends what the device of a new subscription had before it lost its
+// memory: nobody is there any more to be told.
+func (n *Notifier) supersede(s *Subscription) {
+	if s.Watcher == "" {
+		return
+	}
+	n.rooms[s.Shard].each(s.resourceKey(), func(old *Subscription) {
+		if old.device != s.device || old.Watcher != s.Watcher || old.EventID != s.EventID || old.dialog.callID == s.dialog.callID {
+			return
+		}
+		slog.Info("subscription superseded", "id", old.ID, "by", s.ID, "resource", s.Resource, "watcher", s.Watcher)
+		n.cfg.Store.Defer(n.remove(old, "deactivated"))
+	})
+}
