@@ -19,8 +19,10 @@ const listsURI = root + "/resource-lists/users/" + alice + "/index"
 
 const listsType = "application/resource-lists+xml"
 
-func TestDocumentLife(t *testing.T) {
-	ts := newTestServer(t)
+func TestDocumentLife(t *testing.T) { onStores(t, documentLife, "memory", "sqlite") }
+
+func documentLife(t *testing.T, st store.Store) {
+	ts := newTestServerOn(t, st)
 	expect(t, "GET nothing", ts.get(docURI), 404, "")
 	made := ts.put(docURI, sample)
 	expect(t, "create", made, 201, "")
@@ -134,8 +136,10 @@ func TestPutPlace(t *testing.T) {
 }
 
 // RFC 4825 §7.11, §8.2.6, §8.5 and RFC 9110 §13.
-func TestConditions(t *testing.T) {
-	ts := newTestServer(t)
+func TestConditions(t *testing.T) { onStores(t, conditionsOn, "memory", "sqlite") }
+
+func conditionsOn(t *testing.T, st store.Store) {
+	ts := newTestServerOn(t, st)
 	ts.fresh(sample)
 	tag := ts.get(docURI).etag()
 	bare := strings.Trim(tag, `"`)

@@ -5,15 +5,17 @@ import (
 	"strings"
 	"testing"
 
-	"rollcall/internal/store/memory"
-	"rollcall/internal/store/sqlite"
+	"rollcall/internal/store"
 )
 
 const sample = "<r>\n <a k=\"1\"/>\n <a k=\"2\"/>\n <!--c-->\n <b k=\"1\"/>\n</r>"
 
 // TestPutNode: RFC 4825 §8.2.3, where a new node goes, and that a GET would
 // return what was put.
-func TestPutNode(t *testing.T) {
+func TestPutNode(t *testing.T) { onStores(t, putNodes, "memory", "sqlite") }
+
+func putNodes(t *testing.T, st store.Store) {
+	ts := newTestServerOn(t, st)
 	const third = "<r>\n <a k=\"1\"/>\n <a k=\"2\"/><a k=\"3\"/>\n <!--c-->\n <b k=\"1\"/>\n</r>"
 	for _, c := range []struct {
 		body, selector string
@@ -66,7 +68,6 @@ func TestPutNode(t *testing.T) {
 		{" <r/>\n", `r`, 200, "<r/>"},
 	} {
 		t.Run(c.selector+" "+c.body, func(t *testing.T) {
-			ts := newTestServer(t)
 			ts.fresh(sample)
 			before := ts.get(docURI)
 			a := ts.put(node(c.selector), c.body)
@@ -119,7 +120,10 @@ func TestPutIntoEmptyElement(t *testing.T) {
 }
 
 // TestDeleteNode: RFC 4825 §8.4.
-func TestDeleteNode(t *testing.T) {
+func TestDeleteNode(t *testing.T) { onStores(t, deleteNodes, "memory", "sqlite") }
+
+func deleteNodes(t *testing.T, st store.Store) {
+	ts := newTestServerOn(t, st)
 	for _, c := range []struct {
 		selector string
 		status   int
@@ -136,7 +140,6 @@ func TestDeleteNode(t *testing.T) {
 		{"r", 409, "schema-validation-error"},
 	} {
 		t.Run(c.selector, func(t *testing.T) {
-			ts := newTestServer(t)
 			ts.fresh(sample)
 			a := ts.do(http.MethodDelete, node(c.selector), "")
 			after := ts.get(docURI)
@@ -235,31 +238,5 @@ func TestAncestor(t *testing.T) {
 	}
 	if a := ts.get(docURI + "/~~/r/a%5B@k=%221%22%5D"); a.StatusCode != 200 {
 		t.Errorf("ancestor: %d", a.StatusCode)
-	}
-}
-
-// Whatever the store, no write of several at once is lost.
-func TestConcurrentInserts(t *testing.T) {
-	t.Run("memory", func(t *testing.T) { concurrentInserts(t, newTestServerOn(t, memory.New())) })
-	t.Run("sqlite", func(t *testing.T) {
-		st, err := sqlite.Open(t.Context(), t.TempDir()+"/x.db", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = st.Close() })
-		concurrentInserts(t, newTestServerOn(t, st))
-	})
-}
-
-func concurrentInserts(t *testing.T, ts *testServer) {
-	ts.fresh("<r/>")
-	if err := put32(ts, 32); err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Count(ts.get(docURI).body, "<a "); got != 32 {
-		t.Errorf("%d of 32 inserts are there", got)
-	}
-	if got := len(ts.seen()); got != 33 {
-		t.Errorf("%d events", got)
 	}
 }

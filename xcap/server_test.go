@@ -2,7 +2,6 @@ package xcap
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -184,21 +183,4 @@ func expect(t testing.TB, what string, a answer, status int, conflict string) {
 	if a.StatusCode != status || a.conflict() != conflict {
 		t.Errorf("%s: got %d %s %q, want %d %s", what, a.StatusCode, a.conflict(), a.body, status, conflict)
 	}
-}
-
-func put32(ts *testServer, n int) error {
-	var wg sync.WaitGroup
-	errs := make(chan error, n)
-	for i := range n {
-		wg.Go(func() {
-			value := fmt.Sprintf("v%d", i)
-			a := ts.put(node(`r/a[@k="`+value+`"]`), `<a k="`+value+`"/>`)
-			if a.StatusCode != http.StatusCreated {
-				errs <- fmt.Errorf("%s: %d %s", value, a.StatusCode, a.body)
-			}
-		})
-	}
-	wg.Wait()
-	close(errs)
-	return <-errs
 }
