@@ -454,7 +454,7 @@ func TestForgetWhileLoading(t *testing.T) {
 	r.users = NewUsers(r, time.Hour)
 	_, _ = r.users.Get(context.Background(), "sip:a@b")
 	s := r.users.shard("sip:a@b")
-	if s.entries.len() != 0 {
+	if s.entries.Len() != 0 {
 		t.Error("a row that was read before Forget was remembered")
 	}
 }

@@ -15,7 +15,7 @@ func TestNoReplay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCounts()
 		for i := range c.shards {
-			c.shards[i].used.limit = 3
+			c.shards[i].used.Limit = 3
 		}
 		now := time.UnixMicro(1e15)
 		type use struct {
@@ -54,7 +54,7 @@ func TestNoReplay(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if n := c.shards[0].used.len(); n > 6 {
+				if n := c.shards[0].used.Len(); n > 6 {
 					t.Fatalf("%d entries are kept", n)
 				}
 			},
@@ -167,7 +167,7 @@ func TestThrottleIsBounded(t *testing.T) {
 		source = source.Next()
 	}
 	for i := range th.shards {
-		if n := th.shards[i].sources.len() + th.shards[i].accounts.len(); n > 4*throttleSize {
+		if n := th.shards[i].sources.Len() + th.shards[i].accounts.Len(); n > 4*throttleSize {
 			t.Errorf("shard %d keeps %d entries", i, n)
 		}
 	}

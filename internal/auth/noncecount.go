@@ -3,6 +3,8 @@ package auth
 import (
 	"sync"
 	"time"
+
+	"rollcall/internal/recent"
 )
 
 const (
@@ -21,7 +23,7 @@ type counts struct {
 
 type countShard struct {
 	mu     sync.Mutex
-	used   recent[nonceID, countEntry]
+	used   recent.Map[nonceID, countEntry]
 	newest struct{ young, old time.Time } // latest issue time per generation
 	floor  time.Time                      // unknown nonces issued up to here are stale
 }
@@ -35,8 +37,8 @@ func newCounts() *counts {
 	c := &counts{}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.used = newRecent[nonceID, countEntry](countsPerShard, nonceLifetime)
-		s.used.dropped = func() {
+		s.used = recent.New[nonceID, countEntry](countsPerShard, nonceLifetime)
+		s.used.Dropped = func() {
 			if s.newest.old.After(s.floor) {
 				s.floor = s.newest.old
 			}
@@ -52,7 +54,7 @@ func (c *counts) use(id nonceID, count uint32, now time.Time) bool {
 	s := &c.shards[id[nonceHead-1]%countShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.used.get(id, now)
+	e, ok := s.used.Get(id, now)
 	issued := id.issued()
 	if !ok && !issued.After(s.floor) {
 		return false
@@ -68,7 +70,7 @@ func (c *counts) use(id nonceID, count uint32, now time.Time) bool {
 	default:
 		e.seen |= 1 << (e.highest - count)
 	}
-	s.used.put(id, e, now)
+	s.used.Put(id, e, now)
 	if issued.After(s.newest.young) {
 		s.newest.young = issued
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"rollcall/internal/recent"
 )
 
 // Allowances of wrong passwords. A source may be a whole office behind one
@@ -32,9 +34,9 @@ type Throttle struct {
 
 type throttleShard struct {
 	mu       sync.Mutex
-	sources  recent[netip.Addr, bucket]
-	accounts recent[string, bucket]
-	known    recent[knownKey, struct{}]
+	sources  recent.Map[netip.Addr, bucket]
+	accounts recent.Map[string, bucket]
+	known    recent.Map[knownKey, struct{}]
 }
 
 type knownKey struct {
@@ -53,9 +55,9 @@ func NewThrottle() *Throttle {
 	t := &Throttle{seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		s := &t.shards[i]
-		s.sources = newRecent[netip.Addr, bucket](throttleSize, sourceBurst*sourceRefill)
-		s.accounts = newRecent[string, bucket](throttleSize, accountBurst*accountRefill)
-		s.known = newRecent[knownKey, struct{}](throttleSize, knownFor)
+		s.sources = recent.New[netip.Addr, bucket](throttleSize, sourceBurst*sourceRefill)
+		s.accounts = recent.New[string, bucket](throttleSize, accountBurst*accountRefill)
+		s.known = recent.New[knownKey, struct{}](throttleSize, knownFor)
 	}
 	return t
 }
@@ -67,13 +69,13 @@ func (t *Throttle) Allow(source netip.Addr, aor string) (ok bool, retryAfter tim
 	source = network(source)
 	s := t.ofSource(source)
 	s.mu.Lock()
-	b, _ := s.sources.get(source, now)
+	b, _ := s.sources.Get(source, now)
 	s.mu.Unlock()
 	wait := b.wait(now, sourceBurst, sourceRefill)
 	if aor != "" && !t.isKnown(source, aor, now) {
 		s = t.ofAccount(aor)
 		s.mu.Lock()
-		b, _ = s.accounts.get(aor, now)
+		b, _ = s.accounts.Get(aor, now)
 		s.mu.Unlock()
 		wait = max(wait, b.wait(now, accountBurst, accountRefill))
 	}
@@ -86,16 +88,16 @@ func (t *Throttle) Failed(source netip.Addr, aor string) {
 	source = network(source)
 	s := t.ofSource(source)
 	s.mu.Lock()
-	b, _ := s.sources.get(source, now)
-	s.sources.put(source, b.add(now, sourceRefill), now)
+	b, _ := s.sources.Get(source, now)
+	s.sources.Put(source, b.add(now, sourceRefill), now)
 	s.mu.Unlock()
 	if aor == "" || t.isKnown(source, aor, now) {
 		return
 	}
 	s = t.ofAccount(aor)
 	s.mu.Lock()
-	b, _ = s.accounts.get(aor, now)
-	s.accounts.put(aor, b.add(now, accountRefill), now)
+	b, _ = s.accounts.Get(aor, now)
+	s.accounts.Put(aor, b.add(now, accountRefill), now)
 	s.mu.Unlock()
 }
 
@@ -106,14 +108,14 @@ func (t *Throttle) Succeeded(source netip.Addr, aor string) {
 	s := t.ofAccount(aor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known.put(knownKey{source, aor}, struct{}{}, now)
+	s.known.Put(knownKey{source, aor}, struct{}{}, now)
 }
 
 func (t *Throttle) isKnown(source netip.Addr, aor string, now time.Time) bool {
 	s := t.ofAccount(aor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.known.get(knownKey{source, aor}, now)
+	_, ok := s.known.Get(knownKey{source, aor}, now)
 	return ok
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"rollcall/internal/recent"
 	"rollcall/internal/store"
 )
 
@@ -29,7 +30,7 @@ type Users struct {
 
 type userShard struct {
 	mu         sync.Mutex
-	entries    recent[string, userEntry]
+	entries    recent.Map[string, userEntry]
 	generation uint64 // counts Forget calls
 }
 
@@ -43,7 +44,7 @@ type userEntry struct {
 func NewUsers(s store.Users, ttl time.Duration) *Users {
 	u := &Users{store: s, ttl: ttl, seed: maphash.MakeSeed()}
 	for i := range u.shards {
-		u.shards[i].entries = newRecent[string, userEntry](usersPerShard, max(ttl, time.Millisecond))
+		u.shards[i].entries = recent.New[string, userEntry](usersPerShard, max(ttl, time.Millisecond))
 	}
 	return u
 }
@@ -56,7 +57,7 @@ func (u *Users) Get(ctx context.Context, aor string) (store.User, error) {
 	s := u.shard(aor)
 	now := time.Now()
 	s.mu.Lock()
-	e, ok := s.entries.get(aor, now)
+	e, ok := s.entries.Get(aor, now)
 	generation := s.generation
 	s.mu.Unlock()
 	if ok && now.Sub(e.loaded) < u.ttl {
@@ -70,7 +71,7 @@ func (u *Users) Get(ctx context.Context, aor string) (store.User, error) {
 	s.mu.Lock()
 	// What was read before a Forget may be what it is to forget.
 	if s.generation == generation {
-		s.entries.put(aor, e, now)
+		s.entries.Put(aor, e, now)
 	}
 	s.mu.Unlock()
 	return e.result()
@@ -82,7 +83,7 @@ func (u *Users) Forget(aor string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.generation++
-	s.entries.remove(aor)
+	s.entries.Remove(aor)
 }
 
 func (u *Users) shard(aor string) *userShard {
