@@ -137,6 +137,8 @@ type Subscription struct {
 	ContentType  string // of the body of the latest SUBSCRIBE
 	Body         []byte
 	Flow         string
+	Device       int64  // which of the watcher's devices, 0 = unknown
+	Rates        string // RFC 6446 parameters in force, e.g. ";max-rate=0.1"
 	Created      time.Time
 	Expires      time.Time
 }

@@ -142,6 +142,14 @@ func (s *Subscription) setSpecial(r rates, condition string) {
 	s.special = x
 }
 
+// ratesText is the durable form of the rates.
+func (s *Subscription) ratesText() string {
+	if s.special == nil {
+		return ""
+	}
+	return string(s.special.rates.appendTo(nil))
+}
+
 func (s *Subscription) condition() string {
 	if s.special == nil {
 		return ""

@@ -1,9 +1,12 @@
 package event
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"rollcall/internal/store/memory"
 	"rollcall/sip/wire"
 )
 
@@ -225,6 +228,36 @@ func TestStateIsNotPaced(t *testing.T) {
 		r.set(View{State: Terminated, Reason: "rejected"})
 		if got := r.notify().header("Subscription-State"); got != "terminated;reason=rejected" {
 			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// Rates, and what device a subscription belongs to, outlive a restart.
+func TestRatesAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		r := newRig(t, Config{}, st)
+		udp := r.flow("UDP", remote)
+		const phone = `<sip:b@192.0.2.9:4444>;+sip.instance="<urn:uuid:1>"`
+		r.establish(sub{flow: udp, contact: phone, event: "presence;max-rate=0.1"})
+		time.Sleep(saveEvery + time.Second)
+		r.close()
+		r = newRig(t, Config{}, st)
+		defer r.close()
+		r.sender.flows = map[string]*wire.Flow{udp.Ref(): r.flow("UDP", remote)}
+		if err := r.n.Restore(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		r.set(text("1"))
+		time.Sleep(9 * time.Second)
+		r.nothing()
+		time.Sleep(2 * time.Second)
+		if got := r.notify().header("Subscription-State"); got != "active;expires=583;max-rate=0.1" {
+			t.Errorf("got %q", got)
+		}
+		r.establish(sub{flow: udp, callID: "rebooted", contact: phone})
+		if rows := r.rows(); len(rows) != 1 || rows[0].CallID != "rebooted" {
+			t.Errorf("%d rows", len(rows))
 		}
 	})
 }

@@ -103,6 +103,12 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 	if row.Flow != "" {
 		s.Flow = n.cfg.Sender.Flow(row.Flow)
 	}
+	if s.device = uint64(row.Device); row.Device == 0 {
+		s.device = fnv1a(row.RemoteTarget)
+	}
+	if row.Rates != "" {
+		s.setSpecial(ratesOf(parseParams(row.Rates)).adopted(time.Until(row.Expires)), "")
+	}
 	s.dialog.routes = row.RouteSet
 	s.dialog.setHead(row.ID, s.Event, s.EventID, row.LocalURI, row.RemoteURI, row.RemoteTag, row.CallID)
 	s.dialog.target = row.RemoteTarget

@@ -123,6 +123,7 @@ func (s *Subscription) row() store.Subscription {
 		State: s.state.String(), Sent: s.sent,
 		Accept: joinList(s.Accept), Supported: joinList(s.Supported),
 		ContentType: s.ContentType, Body: s.Body, Flow: flowRef(s.Flow),
+		Device: int64(s.device), Rates: s.ratesText(),
 		Created: s.Created, Expires: s.Expires,
 	}
 }

@@ -51,19 +51,19 @@ func Subscriptions() Table[store.Subscription, string] {
 		Columns: []string{"id", "expires", "created", "event", "event_id", "resource", "watcher", "display_name",
 			"call_id", "local_uri", "remote_uri", "remote_tag", "remote_target", "route_set", "contact",
 			"remote_cseq", "cseq_lease", "version_lease", "state", "sent", "accept", "supported",
-			"content_type", "body", "flow"},
+			"content_type", "body", "flow", "device", "rates"},
 		KeyValues: func(id string) []any { return []any{id} },
 		Values: func(s *store.Subscription) []any {
 			return []any{s.ID, Time(s.Expires), Time(s.Created), s.Event, s.EventID, s.Resource, s.Watcher, s.DisplayName,
 				s.CallID, s.LocalURI, s.RemoteURI, s.RemoteTag, s.RemoteTarget, Strings(s.RouteSet), s.Contact,
 				int64(s.RemoteCSeq), int64(s.CSeqLease), int64(s.VersionLease), s.State, s.Sent, s.Accept, s.Supported,
-				s.ContentType, Bytes(s.Body), s.Flow}
+				s.ContentType, Bytes(s.Body), s.Flow, s.Device, s.Rates}
 		},
 		Targets: func(s *store.Subscription) []any {
 			return []any{&s.ID, ScanTime{&s.Expires}, ScanTime{&s.Created}, &s.Event, &s.EventID, &s.Resource, &s.Watcher, &s.DisplayName,
 				&s.CallID, &s.LocalURI, &s.RemoteURI, &s.RemoteTag, &s.RemoteTarget, ScanStrings{&s.RouteSet}, &s.Contact,
 				&s.RemoteCSeq, &s.CSeqLease, &s.VersionLease, &s.State, &s.Sent, &s.Accept, &s.Supported,
-				&s.ContentType, &s.Body, &s.Flow}
+				&s.ContentType, &s.Body, &s.Flow, &s.Device, &s.Rates}
 		},
 	}
 }
