@@ -252,10 +252,10 @@ func TestRatesAfterRestart(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		r.nothing()
 		time.Sleep(2 * time.Second)
-		if got := r.notify().header("Subscription-State"); got != "active;expires=583;max-rate=0.1" {
+		if got := r.notify().header("Subscription-State"); got != "active;expires=584;max-rate=0.1" {
 			t.Errorf("got %q", got)
 		}
-		r.establish(sub{flow: udp, callID: "rebooted", contact: phone})
+		r.establish(sub{callID: "rebooted", contact: phone})
 		if rows := r.rows(); len(rows) != 1 || rows[0].CallID != "rebooted" {
 			t.Errorf("%d rows", len(rows))
 		}
