@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,18 +10,19 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"rollcall/internal/auth"
 	"rollcall/internal/config"
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
-	"rollcall/xcap/usage"
 )
 
 type docCmd struct {
-	Get docGetCmd `cmd:"" help:"Print a document."`
-	Put docPutCmd `cmd:"" help:"Store a document, after the checks that a PUT over XCAP goes through."`
-	Rm  docRmCmd  `cmd:"" help:"Remove a document."`
-	Ls  docLsCmd  `cmd:"" help:"List the documents of a user."`
+	Get     docGetCmd     `cmd:"" help:"Print a document."`
+	Put     docPutCmd     `cmd:"" help:"Store a document, after the checks that a PUT over XCAP goes through."`
+	Rm      docRmCmd      `cmd:"" help:"Remove a document."`
+	Ls      docLsCmd      `cmd:"" help:"List the documents of a user."`
+	Log     docLogCmd     `cmd:"" help:"List the versions of a document: when it was written, by whom and with what."`
+	Diff    docDiffCmd    `cmd:"" help:"Show what changed between two versions of a document; without numbers, what the last change was."`
+	Restore docRestoreCmd `cmd:"" help:"Bring an earlier version of a document back, also of a removed one."`
 }
 
 // docName names one document of a user.
@@ -87,11 +86,12 @@ func (c *docPutCmd) Run(ctx context.Context, con console) error {
 		if _, err := st.User(ctx, key.XUI); err != nil {
 			return noSuchUser(key.XUI, err)
 		}
-		claims, err := c.validate(ctx, st, key, body)
+		w := newDocumentWriter(st, &c.Place, &c.Tree)
+		stored, err := w.write(ctx, key, body, operator("doc put"))
 		if err != nil {
 			return err
 		}
-		return c.store(ctx, con, st, key, body, claims)
+		return w.tell(ctx, con, c.Place, stored)
 	})
 }
 
@@ -114,73 +114,6 @@ func (c *docPutCmd) body(con console) ([]byte, error) {
 		return nil, refusedError{fmt.Errorf("the document is larger than %d bytes", limit)}
 	}
 	return body, nil
-}
-
-// validate makes the checks of the application usage.
-func (c *docPutCmd) validate(ctx context.Context, st store.Store, key store.DocumentKey, body []byte) (claims []string, err error) {
-	usages := usage.All(usage.Options{TestUsages: true})
-	var u *usage.Usage
-	for _, candidate := range usages {
-		if candidate.AUID == key.AUID {
-			u = candidate
-		}
-	}
-	if u == nil || u.ReadOnly {
-		return nil, refusedError{fmt.Errorf("%s: no application usage that documents can be stored for", key.AUID)}
-	}
-	if u.FixedDocuments != nil && !u.FixedDocuments(key.Path) {
-		return nil, refusedError{fmt.Errorf("%s has no document %s", key.AUID, key.Path)}
-	}
-	doc, err := xmlscan.Scan(body, xmlscan.DefaultLimits())
-	if err != nil {
-		return nil, refusedError{err}
-	}
-	if u.Validate != nil {
-		if no := u.Validate(doc); no != nil {
-			return nil, conflict(no)
-		}
-	}
-	if u.Constrain == nil {
-		return nil, nil
-	}
-	env := usage.Env{
-		Documents: st, Users: auth.NewUsers(st, time.Second),
-		Roots: c.XCAPRoot[:1], Domains: c.Domain, Usages: usages,
-	}
-	claims, no, err := u.Constrain(ctx, env, key, doc)
-	if err == nil && no != nil {
-		err = conflict(no)
-	}
-	return claims, err
-}
-
-func conflict(c *usage.Conflict) error {
-	text := c.Element
-	if c.Phrase != "" {
-		text += ": " + c.Phrase
-	}
-	for _, e := range c.Exists {
-		text += " (" + e.Field + ")"
-	}
-	return refusedError{errors.New(text)}
-}
-
-func (c *docPutCmd) store(ctx context.Context, con console, st store.Store, key store.DocumentKey, body []byte, claims []string) error {
-	old, err := st.Document(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if err == nil && bytes.Equal(old.Body, body) {
-		_, err := fmt.Fprintf(con.stdout, "unchanged %s\n", docText(key))
-		return err
-	}
-	doc := store.Document{DocumentKey: key, Body: body, ETag: rand.Text(), Modified: time.Now(), Origin: operator("doc put")}
-	if err := st.PutDocument(ctx, doc, old.ETag, claims); err != nil {
-		return err
-	}
-	announce(ctx, con, c.Place, notice{Documents: []noticeDocument{{XUI: key.XUI, AUID: key.AUID, Path: key.Path, OldETag: old.ETag}}})
-	_, err = fmt.Fprintf(con.stdout, "stored %s\n", docText(key))
-	return err
 }
 
 type docRmCmd struct {
@@ -239,11 +172,6 @@ func (c *docLsCmd) Run(ctx context.Context, con console) error {
 
 func docText(key store.DocumentKey) string {
 	return key.AUID + "/users/" + key.XUI + "/" + key.Path
-}
-
-// operator is the origin of what a command changes.
-func operator(command string) store.Origin {
-	return store.Origin{Client: "rollcall " + versionText(), Method: command}.Cut()
 }
 
 func noSuchDocument(key store.DocumentKey, err error) error {
