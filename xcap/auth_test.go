@@ -254,12 +254,7 @@ func (ts *testServer) counted(name string) (sum float64) {
 // raw sends bytes over a connection of their own.
 func (ts *testServer) raw(request string) answer {
 	ts.t.Helper()
-	conn, err := net.DialTimeout("tcp", ts.Listener.Addr().String(), 5*time.Second)
-	if err != nil {
-		ts.t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn := ts.dial()
 	if _, err := fmt.Fprint(conn, request); err != nil {
 		ts.t.Fatal(err)
 	}
@@ -274,4 +269,16 @@ func (ts *testServer) raw(request string) answer {
 		ts.t.Fatal(err)
 	}
 	return answer{resp, b.String()}
+}
+
+// dial opens a connection that lasts as long as the test, for a few seconds.
+func (ts *testServer) dial() net.Conn {
+	ts.t.Helper()
+	conn, err := net.DialTimeout("tcp", ts.Listener.Addr().String(), 5*time.Second)
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	ts.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn
 }

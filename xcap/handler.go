@@ -29,6 +29,8 @@ type Config struct {
 	Usages  []*usage.Usage
 	Limits  xmlscan.Limits // of a document; zero fields stand for the defaults
 
+	// Timeout bounds reading a body and waiting for the store; 0 stands for 30 s.
+	Timeout time.Duration
 	// MaxDocuments bounds the documents of one user; 0 stands for 256.
 	MaxDocuments int
 	// Trust are the networks of front ends whose asserted identity is believed.
@@ -41,8 +43,8 @@ type Config struct {
 
 const (
 	defaultMaxDocuments = 256
-	maxTarget           = 16 << 10         // octets of a request target
-	requestTimeout      = 30 * time.Second // to read a body and to wait for the store
+	defaultTimeout      = 30 * time.Second
+	maxTarget           = 16 << 10 // octets of a request target
 )
 
 // server answers XCAP requests.
@@ -66,6 +68,9 @@ func New(cfg Config) http.Handler {
 	}
 	if cfg.MaxDocuments <= 0 {
 		cfg.MaxDocuments = defaultMaxDocuments
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
 	}
 	if cfg.Limits.Bytes <= 0 {
 		cfg.Limits.Bytes = xmlscan.DefaultLimits().Bytes
@@ -102,7 +107,7 @@ type request struct {
 
 // ServeHTTP answers one request.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
 	defer cancel()
 	s.answer(&request{Request: r.WithContext(ctx)}, w).write(w, r.Method == http.MethodHead)
 }
@@ -140,7 +145,7 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 		}
 		// Slow senders must not hold the connection for longer than the request
 		// may take. A writer without deadlines is one under test.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Timeout))
 		if req.Method == http.MethodPut {
 			return s.put(req)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"rollcall/internal/store"
@@ -70,6 +71,9 @@ func (s *server) readBody(req *request) ([]byte, response) {
 		buf.Grow(int(req.ContentLength) + bytes.MinRead)
 	}
 	if _, err := buf.ReadFrom(io.LimitReader(req.Body, limit+1)); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, response{status: http.StatusRequestTimeout}
+		}
 		return nil, explained(http.StatusBadRequest, "body is incomplete")
 	}
 	if int64(buf.Len()) > limit {

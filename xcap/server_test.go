@@ -155,9 +155,9 @@ func (ts *testServer) put(target, body string, headers ...string) answer {
 	return ts.do(http.MethodPut, target, body, append([]string{"Content-Type", contentType}, headers...)...)
 }
 
-func (ts *testServer) mustPut(target, body string) answer {
+func (ts *testServer) mustPut(target, body string, headers ...string) answer {
 	ts.t.Helper()
-	a := ts.put(target, body)
+	a := ts.put(target, body, headers...)
 	if a.StatusCode != http.StatusCreated && a.StatusCode != http.StatusOK {
 		ts.t.Fatalf("PUT %s: %d %s", target, a.StatusCode, a.body)
 	}

@@ -110,7 +110,7 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 // that failed without saying that nothing happened may have happened: then
 // everyone had better look, too.
 func (s *server) commit(req *request, oldETag, newETag string, write func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), requestTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), s.Timeout)
 	defer cancel()
 	err := write(ctx)
 	if !lostRace(err) {
