@@ -55,6 +55,7 @@ type node struct {
 	presence  *presence.Service
 	lists     *rls.Service
 	registrar *registrar.Registrar
+	messages  *im.Relay
 	notifier  *event.Notifier
 	endpoint  *wire.Endpoint
 	gate      gate
@@ -122,13 +123,11 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
 		MaxContacts: cfg.MaxContacts, Changed: n.presence.SetBindings,
 	})
+	n.messages = n.newRelay()
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: n.registrar, Presence: n.presence, Notifier: n.notifier,
-		IM: im.New(im.Config{
-			Bindings: n.registrar, Users: n.users, Sender: n.endpoint, Wheel: n.wheel, MaxBody: cfg.MaxMessageBytes,
-		}),
+		Registrar: registrations{n.registrar, n.messages}, Presence: n.presence, Notifier: n.notifier, IM: n.messages,
 	})
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes
@@ -138,6 +137,22 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Trust: trust, Throttle: throttle, Metrics: n.metrics,
 	}))
 	n.admin = newHTTPServer(n.adminHandler())
+}
+
+// newRelay makes the relay for MESSAGE.
+func (n *node) newRelay() *im.Relay {
+	cfg := n.cfg
+	c := im.Config{
+		Bindings: n.registrar, Users: n.users, Sender: n.endpoint, Wheel: n.wheel, Pool: n.pool,
+		MaxBody: cfg.MaxMessageBytes, Lifetime: cfg.MessageLifetime, MaxKept: cfg.MaxStoredMessages,
+	}
+	if cfg.BlockMessages {
+		c.Policy = n.policy
+	}
+	if cfg.StoreMessages {
+		c.Store = n.store
+	}
+	return im.New(c)
 }
 
 var pacings = map[string]event.Pacing{"off": event.Off, "gentle": event.Gentle, "rfc": event.RFC}
@@ -178,6 +193,7 @@ func (n *node) endUser(aor string) {
 		return
 	}
 	n.registrar.UserRemoved(aor)
+	n.messages.UserRemoved(aor)
 	for _, name := range n.notifier.Events() {
 		n.notifier.End(name, aor, "noresource")
 	}
@@ -220,6 +236,9 @@ func (n *node) restore(ctx context.Context) error {
 	}
 	if err := n.registrar.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring registrations: %w", err)
+	}
+	if err := n.messages.Restore(ctx); err != nil {
+		return fmt.Errorf("restoring messages: %w", err)
 	}
 	if err := n.notifier.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring subscriptions: %w", err)

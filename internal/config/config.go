@@ -47,6 +47,11 @@ type Config struct {
 	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" help:"Lifetime of registrations and publications that ask for none."`
 	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" help:"Longest lifetime granted."`
 
+	StoreMessages     bool          `name:"store-messages" env:"ROLLCALL_STORE_MESSAGES" default:"true" negatable:"" help:"Keep MESSAGE requests to users who cannot be reached, and deliver them when they register."`
+	MessageLifetime   time.Duration `name:"message-lifetime" env:"ROLLCALL_MESSAGE_LIFETIME" default:"168h" help:"How long such a message is kept, unless its Expires ends earlier."`
+	MaxStoredMessages int           `name:"max-stored-messages" env:"ROLLCALL_MAX_STORED_MESSAGES" default:"100" help:"Messages kept for one user, of 1 MB together."`
+	BlockMessages     bool          `name:"block-messages" env:"ROLLCALL_BLOCK_MESSAGES" default:"true" negatable:"" help:"Whom a user's presence rules block cannot send it a MESSAGE either."`
+
 	MaxContacts      int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
 	MaxWatching      int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
 	MaxWatchers      int           `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
@@ -163,6 +168,9 @@ func (c *Config) checkLimits() error {
 	if c.DeletedHistory < 0 {
 		return errors.New("deleted-history: must not be negative")
 	}
+	if c.MessageLifetime < time.Minute {
+		return errors.New("message-lifetime: must be at least 1m")
+	}
 	if c.ShutdownTimeout <= 0 {
 		return errors.New("shutdown-timeout: must be more than 0s")
 	}
@@ -172,7 +180,7 @@ func (c *Config) checkLimits() error {
 	}{
 		{"max-contacts", c.MaxContacts}, {"max-watching", c.MaxWatching}, {"max-watchers", c.MaxWatchers},
 		{"max-list-entries", c.MaxListEntries}, {"max-message-bytes", c.MaxMessageBytes},
-		{"max-document-bytes", c.MaxDocumentBytes}, {"queue-limit", c.QueueLimit},
+		{"max-document-bytes", c.MaxDocumentBytes}, {"max-stored-messages", c.MaxStoredMessages}, {"queue-limit", c.QueueLimit},
 	} {
 		if l.value <= 0 {
 			return fmt.Errorf("%s: must be more than 0", l.name)

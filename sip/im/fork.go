@@ -3,6 +3,7 @@ package im
 import (
 	"strings"
 	"sync"
+	"time"
 
 	"rollcall/internal/wheel"
 	"rollcall/sip/wire"
@@ -12,27 +13,32 @@ import (
 // any goroutine.
 type fork struct {
 	relay    *Relay
-	req      *wire.Request
-	head     []byte
+	out      wire.Outgoing // but for the contact
+	finish   func(best *wire.Result)
 	deadline wheel.Timer
 
-	mu       sync.Mutex
-	waiting  int // groups that have not ended
-	best     *wire.Result
-	answered bool
+	mu      sync.Mutex
+	waiting int // groups that have not ended
+	best    *wire.Result
+	over    bool
+}
+
+// send sends out to every group and calls finish once, with the best answer or
+// nil when nobody answered in time.
+func (r *Relay) send(out wire.Outgoing, groups [][]target, finish func(best *wire.Result)) {
+	f := &fork{relay: r, out: out, finish: finish, waiting: len(groups)}
+	r.cfg.Wheel.Set(&f.deadline, time.Now().Add(answerWithin), f.expired)
+	for _, g := range groups {
+		f.try(g)
+	}
 }
 
 // try sends to the first of a group; the others are left for when it cannot.
 func (f *fork) try(group []target) {
 	t := group[0]
-	hops := f.req.MaxForwards - 1
-	if hops == 0 {
-		hops = -1 // wire: 0 stands for the default
-	}
-	f.relay.cfg.Sender.Do(wire.Outgoing{
-		Method: "MESSAGE", RequestURI: t.uri, CSeq: f.req.CSeq, MaxForwards: hops,
-		Head: withRoute(f.head, t.path), Body: f.req.Body, Flow: t.flow, Detail: true,
-	}, func(result wire.Result) { f.done(result, group[1:]) })
+	out := f.out
+	out.RequestURI, out.Flow, out.Head = t.uri, t.flow, withRoute(f.out.Head, t.path)
+	f.relay.cfg.Sender.Do(out, func(result wire.Result) { f.done(result, group[1:]) })
 }
 
 // done takes the outcome of one attempt. RFC 5626 §7: the next flow of the
@@ -40,7 +46,7 @@ func (f *fork) try(group []target) {
 func (f *fork) done(result wire.Result, rest []target) {
 	lost := result.Status < 200 || result.Status == 408 || result.Status == 430
 	f.mu.Lock()
-	if lost && len(rest) > 0 && !f.answered {
+	if lost && len(rest) > 0 && !f.over {
 		f.mu.Unlock()
 		f.try(rest)
 		return
@@ -50,33 +56,33 @@ func (f *fork) done(result wire.Result, rest []target) {
 		f.best = &result
 	}
 	// RFC 3261 §16.7 step 5: a 2xx goes back at once, anything else when all are in.
-	finish := !f.answered && (f.waiting == 0 || (f.best != nil && f.best.Status < 300))
-	f.answered = f.answered || finish
+	last := !f.over && (f.waiting == 0 || (f.best != nil && f.best.Status < 300))
+	f.over = f.over || last
 	best := f.best
 	f.mu.Unlock()
-	if finish {
+	if last {
 		f.relay.cfg.Wheel.Cancel(&f.deadline)
-		f.answer(best)
+		f.finish(best)
 	}
 }
 
-// expired answers with what has come in so far.
+// expired ends the wait with what has come in so far.
 func (f *fork) expired() {
 	f.mu.Lock()
-	finish := !f.answered
-	f.answered = true
+	last := !f.over
+	f.over = true
 	best := f.best
 	f.mu.Unlock()
-	if finish {
-		f.answer(best)
+	if last {
+		f.finish(best)
 	}
 }
 
-func (f *fork) answer(best *wire.Result) {
-	f.relay.inFlight.Add(-1)
+// answer tells the sender what came of it.
+func answer(req *wire.Request, best *wire.Result) {
 	if best == nil {
 		// RFC 4320 §4.2: never 408 to a non-INVITE. Nobody answered.
-		respond(f.req, wire.Response{Status: 480})
+		respond(req, wire.Response{Status: 480})
 		return
 	}
 	resp := wire.Response{Status: best.Status, Reason: best.Reason, Headers: relayedHeaders(*best)}
@@ -87,7 +93,7 @@ func (f *fork) answer(best *wire.Result) {
 	case best.Status >= 300 && len(best.Body) > 0:
 		resp.Body, resp.ContentType = best.Body, contentType(*best)
 	}
-	respond(f.req, resp)
+	respond(req, resp)
 }
 
 func contentType(result wire.Result) string {
@@ -98,6 +104,9 @@ func contentType(result wire.Result) string {
 	}
 	return "application/octet-stream"
 }
+
+// unreached says that no device has seen the message.
+func unreached(best *wire.Result) bool { return best == nil || best.Status == 480 }
 
 // better is the choice of RFC 3261 §16.7 step 6: 2xx, then 6xx, then the lowest
 // class, and among 4xx those that let the sender mend the request.

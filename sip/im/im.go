@@ -6,13 +6,16 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"rollcall/internal/auth"
+	"rollcall/internal/shard"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
+	"rollcall/policy"
 	"rollcall/sip/wire"
 )
 
@@ -22,6 +25,8 @@ const (
 	// answerWithin lies below 64*T1, after which the sender has given up and an
 	// answer would be late (RFC 4320 §4.2).
 	answerWithin = 30 * time.Second
+	// storeTimeout bounds work on the store that no request waits for.
+	storeTimeout = 5 * time.Second
 )
 
 // Bindings says where a user can be reached.
@@ -42,50 +47,132 @@ type Sender interface {
 	FlowTo(uri sipuri.URI, like *wire.Flow) (*wire.Flow, error)
 }
 
+// Store is where messages wait.
+type Store interface {
+	Commit(ctx context.Context, b store.Batch) error
+	Defer(b store.Batch)
+	LoadMessages(ctx context.Context, now time.Time, fn func(store.WaitingMessage) error) error
+	Message(ctx context.Context, key store.MessageKey) (store.Message, error)
+}
+
+// Policy knows whom a user has blocked; *policy.Engine is one.
+type Policy interface {
+	Explain(ctx context.Context, req policy.Request) (policy.Decision, error)
+}
+
 // Config is what a Relay is made of.
 type Config struct {
 	Bindings Bindings
 	Users    Users
 	Sender   Sender
 	Wheel    *wheel.Wheel
+	Pool     *shard.Pool
 	MaxBody  int // larger bodies get 413
+
+	// Policy is asked whether the recipient has blocked the sender; nil: nobody is blocked.
+	Policy Policy
+
+	// Store keeps messages to users who cannot be reached; nil: none are kept.
+	Store Store
+	// Lifetime is how long a message is kept at most (7 days).
+	Lifetime time.Duration
+	// MaxKept and MaxKeptBytes bound what is kept for one recipient (100, 1 MB).
+	MaxKept, MaxKeptBytes int
 }
 
-// Relay forwards MESSAGE requests.
+func (c Config) withDefaults() Config {
+	if c.Lifetime <= 0 {
+		c.Lifetime = 7 * 24 * time.Hour
+	}
+	if c.MaxKept <= 0 {
+		c.MaxKept = 100
+	}
+	if c.MaxKeptBytes <= 0 {
+		c.MaxKeptBytes = 1 << 20
+	}
+	return c
+}
+
+// Relay forwards MESSAGE requests and keeps those that nobody could take.
 type Relay struct {
 	cfg      Config
 	inFlight atomic.Int64
+	kept     atomic.Int64                 // messages waiting, of all recipients
+	boxes    [shard.Count]map[string]*box // by recipient; owned by the recipient's shard
+
+	mu      sync.Mutex
+	current map[passage]struct{} // requests being relayed
 }
 
-// New returns a Relay.
-func New(cfg Config) *Relay { return &Relay{cfg: cfg} }
+// New returns a Relay. With a Store, Restore comes next.
+func New(cfg Config) *Relay {
+	r := &Relay{cfg: cfg.withDefaults(), current: make(map[passage]struct{})}
+	for i := range r.boxes {
+		r.boxes[i] = make(map[string]*box)
+	}
+	return r
+}
 
 // Message relays req to the user aor on behalf of who. It answers req itself,
-// now or when the contacts have.
+// now or when the contacts have. It runs on the shard of aor.
 func (r *Relay) Message(ctx context.Context, req *wire.Request, aor string, who auth.Identity) {
 	if resp, ok := r.refuse(ctx, req, aor, who); !ok {
 		respond(req, resp)
 		return
 	}
-	groups := r.targets(req, aor)
+	head := forwardedHead(req, who.Trusted)
+	// What comes while earlier messages are being delivered lines up behind them.
+	if b := r.find(aor); b != nil && b.delivering && r.mayKeep(req, head, b) {
+		respond(req, r.keep(ctx, req, aor, who.AOR, head))
+		return
+	}
+	groups := r.targets(aor, req.Flow)
 	if len(groups) == 0 {
 		// RFC 3261 §16.6: a user of ours without a usable contact.
-		respond(req, wire.Response{Status: 480})
+		respond(req, r.keep(ctx, req, aor, who.AOR, head))
+		return
+	}
+	r.relay(req, aor, who.AOR, head, groups)
+}
+
+// relay sends req to all groups of contacts.
+func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [][]target) {
+	pass := passageOf(req, aor)
+	if !r.enter(pass) {
+		// RFC 3261 §8.2.2.2, §16.3 step 4: it is on its way already, and came back.
+		respond(req, wire.Response{Status: 482})
 		return
 	}
 	if r.inFlight.Add(1) > maxInFlight {
 		r.inFlight.Add(-1)
+		r.leave(pass)
 		respond(req, overloaded())
 		return
 	}
-	f := &fork{relay: r, req: req, head: forwardedHead(req, who.Trusted), waiting: len(groups)}
-	r.cfg.Wheel.Set(&f.deadline, time.Now().Add(answerWithin), f.expired)
-	for _, g := range groups {
-		f.try(g)
+	hops := req.MaxForwards - 1
+	if hops == 0 {
+		hops = -1 // wire: 0 stands for the default
 	}
+	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hops, Head: head, Body: req.Body}
+	r.send(out, groups, func(best *wire.Result) {
+		r.leave(pass)
+		if !unreached(best) || !r.storable(req) {
+			r.inFlight.Add(-1)
+			answer(req, best)
+			return
+		}
+		r.cfg.Pool.Post(shard.Index(aor), func() {
+			defer r.inFlight.Add(-1)
+			ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+			defer cancel()
+			respond(req, r.keep(ctx, req, aor, from, head))
+			r.catchUp(aor, req.Received)
+		})
+	})
 }
 
-// refuse makes the checks of RFC 3261 §16.3 and RFC 3428 §8; ok says go on.
+// refuse makes the checks of RFC 3261 §16.3 and RFC 3428 §8 and asks whether the
+// recipient wants to hear from the sender; ok says go on.
 func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who auth.Identity) (resp wire.Response, ok bool) {
 	if who.AOR == "" {
 		return wire.Response{Status: 403, Reason: "Anonymous Senders Not Accepted"}, false
@@ -106,7 +193,7 @@ func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who a
 		slog.Error("user not read", "aor", aor, "err", err)
 		return overloaded(), false
 	}
-	return wire.Response{}, true
+	return r.admit(ctx, aor, who.AOR)
 }
 
 func overloaded() wire.Response {

@@ -15,12 +15,12 @@ type target struct {
 
 // targets returns the reachable contacts of aor, grouped: groups are tried in
 // parallel, the members of one (flows of one instance) one after the other
-// (RFC 5626 §7).
-func (r *Relay) targets(req *wire.Request, aor string) [][]target {
+// (RFC 5626 §7). like, which may be nil, is where the request came from.
+func (r *Relay) targets(aor string, like *wire.Flow) [][]target {
 	var groups [][]target
 	byInstance := map[string]int{}
 	for _, b := range r.cfg.Bindings.Bindings(aor) {
-		flow := r.flow(b, req.Flow)
+		flow := r.flow(b, like)
 		if flow == nil {
 			continue
 		}
