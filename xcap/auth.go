@@ -3,11 +3,11 @@ package xcap
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"rollcall/internal/auth"
+	"rollcall/internal/hop"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 )
@@ -18,14 +18,13 @@ const assertedIdentity = "X-Xcap-Asserted-Identity"
 
 // authenticate finds out who sent the request.
 func (s *server) authenticate(req *request) response {
-	peer := peerAddr(req.RemoteAddr)
-	trusted := s.trusts(peer)
-	if trusted {
+	trust := hop.Trust(s.Trust)
+	if trust.Contains(hop.Peer(req.Request)) {
 		if asserted := req.Header.Get(assertedIdentity); asserted != "" {
 			return req.believe(asserted)
 		}
-		peer = forwardedFor(req.Header, peer)
 	}
+	peer := trust.Client(req.Request)
 	if len(req.Header["Authorization"]) > 0 {
 		if ok, wait := s.Throttle.Allow(peer, ""); !ok {
 			return response{status: http.StatusTooManyRequests, retryAfter: wait}
@@ -34,6 +33,7 @@ func (s *server) authenticate(req *request) response {
 	res := s.Auth.Check(req.Context(), auth.Request{
 		Method: req.Method, URI: req.RequestURI, Authorization: req.Header["Authorization"],
 		Realm: s.realm(req), Order: auth.MD5First, MatchURI: true,
+		Basic: s.Basic && trust.Secure(req.Request),
 	})
 	// The account's limit answers alike for right and wrong passwords, so that a
 	// guesser learns nothing.
@@ -69,10 +69,6 @@ func (req *request) believe(asserted string) response {
 	}
 	req.who = auth.Identity{AOR: aor, Trusted: true}
 	return response{}
-}
-
-func (s *server) trusts(peer netip.Addr) bool {
-	return slices.ContainsFunc(s.Trust, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 // realm is the SIP domain that the request is about: that of the credentials
@@ -126,25 +122,4 @@ func (s *server) authorize(req *request) response {
 		return response{status: http.StatusForbidden}
 	}
 	return response{}
-}
-
-// peerAddr is the address of the other end of the connection.
-func peerAddr(remote string) netip.Addr {
-	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		return ap.Addr().Unmap()
-	}
-	return netip.Addr{}
-}
-
-// forwardedFor is the client that a trusted front end forwards for, as far as it tells.
-func forwardedFor(h http.Header, peer netip.Addr) netip.Addr {
-	lines := h["X-Forwarded-For"]
-	if len(lines) == 0 {
-		return peer
-	}
-	last := lines[len(lines)-1]
-	if addr, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])); err == nil {
-		return addr.Unmap()
-	}
-	return peer
 }

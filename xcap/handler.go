@@ -10,6 +10,7 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/bus"
+	"rollcall/internal/httpd"
 	"rollcall/internal/metrics"
 	"rollcall/internal/store"
 	"rollcall/internal/xcapuri"
@@ -37,6 +38,8 @@ type Config struct {
 	Trust []netip.Prefix
 	// Throttle slows down guessing of passwords; nil means one of its own.
 	Throttle *auth.Throttle
+	// Basic also takes the Basic scheme, over TLS only.
+	Basic bool
 	// Metrics may be nil.
 	Metrics *metrics.Metrics
 }
@@ -53,6 +56,7 @@ type server struct {
 	usages map[string]*usage.Usage
 	trees  map[string]*tree // by path of the root
 	writes *locks
+	coder  *coder
 	scans  *scanned
 }
 
@@ -79,6 +83,7 @@ func New(cfg Config) http.Handler {
 		Config: cfg,
 		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
 		writes: newLocks(),
+		coder:  newCoder(),
 		scans:  newScanned(),
 	}
 	s.trees = newTrees(&s.Config)
@@ -109,7 +114,11 @@ type request struct {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.Timeout)
 	defer cancel()
-	s.answer(&request{Request: r.WithContext(ctx)}, w).write(w, r.Method == http.MethodHead)
+	req := &request{Request: r.WithContext(ctx)}
+	resp := s.answer(req, w)
+	httpd.SetUser(ctx, req.who.AOR)
+	s.coder.apply(req, &resp)
+	resp.write(w, r.Method == http.MethodHead)
 }
 
 // answer makes the checks in the order 401, 404 or 403, 400, 405 and hands the
@@ -138,11 +147,15 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 	req.cond = parseConditions(req.Header)
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
+		if acceptsGzip(req.Header["Accept-Encoding"]) {
+			req.cond.plain()
+		}
 		return s.get(req)
 	case http.MethodPut, http.MethodDelete:
 		if resp := req.writable(); resp.status != 0 {
 			return resp
 		}
+		req.cond.plain()
 		// Slow senders must not hold the connection for longer than the request
 		// may take. A writer without deadlines is one under test.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Timeout))

@@ -10,19 +10,14 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// observe counts and logs every request.
+// observe counts every request.
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(ww, r)
-		took := time.Since(start)
 		s.Metrics.HTTPRequests.WithLabelValues(methodLabel(r.Method), strconv.Itoa(ww.Status())).Inc()
-		s.Metrics.HTTPSeconds.Observe(took.Seconds())
-		if log := slog.Default(); log.Enabled(r.Context(), slog.LevelDebug) {
-			log.Debug("http request", "method", r.Method, "target", r.RequestURI, "status", ww.Status(),
-				"remote", r.RemoteAddr, "agent", r.UserAgent(), "took", took)
-		}
+		s.Metrics.HTTPSeconds.Observe(time.Since(start).Seconds())
 	})
 }
 

@@ -18,6 +18,8 @@ type response struct {
 	etag        string // without quotes
 	contentType string
 	body        []byte
+	encoding    string // of the body, when it is not as it was stored
+	vary        string
 	allow       string
 	challenges  []string
 	retryAfter  time.Duration
@@ -34,6 +36,12 @@ func (p response) write(w http.ResponseWriter, head bool) {
 	if p.contentType != "" {
 		h.Set("Content-Type", p.contentType)
 		h.Set("X-Content-Type-Options", "nosniff")
+	}
+	if p.encoding != "" {
+		h.Set("Content-Encoding", p.encoding)
+	}
+	if p.vary != "" {
+		h.Add("Vary", p.vary)
 	}
 	if p.allow != "" {
 		h.Set("Allow", p.allow)

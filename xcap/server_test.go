@@ -75,6 +75,7 @@ func newTestServerOn(t testing.TB, st store.Store, change ...func(*Config)) *tes
 		f(&cfg)
 	}
 	ts.Server = httptest.NewServer(New(cfg))
+	ts.Client().Transport.(*http.Transport).DisableCompression = true
 	t.Cleanup(ts.Close)
 	return ts
 }
@@ -122,7 +123,7 @@ func (ts *testServer) do(method, target, body string, headers ...string) answer 
 			req.Header.Set(headers[i], headers[i+1])
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := ts.Client().Do(req)
 	if err != nil {
 		ts.t.Fatal(err)
 	}
