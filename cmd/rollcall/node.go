@@ -39,6 +39,7 @@ const (
 	userTTL    = 5 * time.Second       // how long an account may be out of date
 	reapEvery  = 20 * time.Second
 	secretName = "digest"
+	gruuSecret = "gruu"
 )
 
 // node is one running server: all parts, wired.
@@ -48,6 +49,7 @@ type node struct {
 	metrics *metrics.Metrics
 	bus     bus.Bus
 	wheel   *wheel.Wheel
+	gruuKey []byte
 	pool    *shard.Pool
 
 	users     *auth.Users
@@ -79,6 +81,9 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	}
 	secret, err := n.store.Secret(ctx, secretName)
 	if err != nil {
+		return nil, errors.Join(databaseError{err}, n.store.Close())
+	}
+	if n.gruuKey, err = n.store.Secret(ctx, gruuSecret); err != nil {
 		return nil, errors.Join(databaseError{err}, n.store.Close())
 	}
 	n.wheel = wheel.New(tick)
@@ -122,6 +127,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Store: n.store, Pool: n.pool, Wheel: n.wheel, Bus: &n.bus, Metrics: n.metrics,
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
 		MaxContacts: cfg.MaxContacts, Changed: n.presence.SetBindings,
+		FlowGrace: cfg.FlowGrace, FlowTimer: cfg.FlowTimer, Flow: n.endpoint.Flow,
+		ServiceRoute: cfg.ServiceRoute, Secret: n.gruuKey,
 	})
 	n.messages = n.newRelay()
 	n.gate.handler = sip.New(sip.Config{

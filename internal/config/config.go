@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/internal/sipuri"
 )
 
 // Place says where the data is and whose it is: what every command needs.
@@ -51,6 +53,10 @@ type Config struct {
 	MessageLifetime   time.Duration `name:"message-lifetime" env:"ROLLCALL_MESSAGE_LIFETIME" default:"168h" help:"How long such a message is kept, unless its Expires ends earlier."`
 	MaxStoredMessages int           `name:"max-stored-messages" env:"ROLLCALL_MAX_STORED_MESSAGES" default:"100" help:"Messages kept for one user, of 1 MB together."`
 	BlockMessages     bool          `name:"block-messages" env:"ROLLCALL_BLOCK_MESSAGES" default:"true" negatable:"" help:"Whom a user's presence rules block cannot send it a MESSAGE either."`
+
+	FlowGrace    time.Duration `name:"flow-grace" env:"ROLLCALL_FLOW_GRACE" default:"1m" help:"How long a registration outlives the TCP, TLS or WebSocket connection it came over, for its client to come back; twice that after a restart."`
+	FlowTimer    time.Duration `name:"flow-timer" env:"ROLLCALL_FLOW_TIMER" default:"0s" help:"Flow-Timer told to clients with outbound (RFC 5626): how long they may be silent on a connection. 0s: not told."`
+	ServiceRoute []string      `name:"service-route" env:"ROLLCALL_SERVICE_ROUTE" placeholder:"URI" help:"Route that clients are told to use for their requests (RFC 3608), e.g. sip:proxy.example.org;lr; repeat for more."`
 
 	MaxContacts      int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
 	MaxWatching      int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
@@ -148,7 +154,25 @@ func (c *Config) Normalize() error {
 	if _, err := c.TrustedPrefixes(); err != nil {
 		return err
 	}
+	if err := c.normalizeServiceRoute(); err != nil {
+		return err
+	}
 	return c.checkLimits()
+}
+
+// normalizeServiceRoute gives routes the form of header values.
+func (c *Config) normalizeServiceRoute() error {
+	for i, given := range c.ServiceRoute {
+		u, err := sipuri.Parse(strings.Trim(given, "<>"))
+		if err != nil || u.Scheme != "sip" && u.Scheme != "sips" {
+			return fmt.Errorf("service-route: %q is not a SIP URI", given)
+		}
+		if _, loose := u.Param("lr"); !loose {
+			return fmt.Errorf("service-route: %q lacks the parameter lr (RFC 3608 §5)", given)
+		}
+		c.ServiceRoute[i] = "<" + u.String() + ">"
+	}
+	return nil
 }
 
 func (c *Config) checkLimits() error {
@@ -170,6 +194,9 @@ func (c *Config) checkLimits() error {
 	}
 	if c.MessageLifetime < time.Minute {
 		return errors.New("message-lifetime: must be at least 1m")
+	}
+	if c.FlowGrace < 0 || c.FlowTimer < 0 {
+		return errors.New("flow-grace, flow-timer: must not be negative")
 	}
 	if c.ShutdownTimeout <= 0 {
 		return errors.New("shutdown-timeout: must be more than 0s")

@@ -41,7 +41,7 @@ func BenchmarkRefresh(b *testing.B) {
 		if no != nil {
 			b.Fatal(no.status)
 		}
-		if len(answer(req, bindings, time.Now())) != 2 {
+		if len(r.answer(req, bindings, time.Now())) != 2 {
 			b.Fatal("no answer")
 		}
 	}

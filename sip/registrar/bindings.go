@@ -3,20 +3,10 @@ package registrar
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/internal/pidf"
 	"rollcall/internal/store"
 )
-
-// alive returns the bindings that have not expired, b itself if all are.
-func alive(b []store.Binding, now time.Time) []store.Binding {
-	expired := func(b store.Binding) bool { return !b.Expires.After(now) }
-	if !slices.ContainsFunc(b, expired) {
-		return b
-	}
-	return slices.DeleteFunc(slices.Clone(b), expired)
-}
 
 // sorted orders bindings as targets are tried: the latest registration first,
 // which RFC 5626 §7 wants among the flows of one instance.
@@ -28,16 +18,6 @@ func sorted(b []store.Binding) []store.Binding {
 		return strings.Compare(x.ID, y.ID)
 	})
 	return b
-}
-
-func nextExpiry(b []store.Binding) time.Time {
-	next := b[0].Expires
-	for _, x := range b[1:] {
-		if x.Expires.Before(next) {
-			next = x.Expires
-		}
-	}
-	return next
 }
 
 // registrations is what presence may show of bindings: RFC 3856 §7.2. The raw

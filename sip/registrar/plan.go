@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"time"
@@ -13,14 +14,16 @@ import (
 
 // plan is one REGISTER worked out on a copy of an address's bindings.
 type plan struct {
-	r     *Registrar
-	req   *wire.Request
-	aor   string
-	now   time.Time
-	path  []string
-	all   []store.Binding
-	mine  map[string]bool // binding IDs that this very request has set
-	batch store.Batch
+	r    *Registrar
+	req  *wire.Request
+	aor  string
+	now  time.Time
+	path []string
+	// direct: the client itself is at the other end of the flow.
+	direct bool
+	all    []store.Binding
+	mine   map[string]bool // binding IDs that this very request has set
+	batch  store.Batch
 }
 
 // work applies the contacts of the request. Any refusal leaves nothing done.
@@ -71,8 +74,14 @@ func (p *plan) checkOutbound(contacts []contact, flows int) *refusal {
 	if flows > 0 && live > 1 {
 		return refuse(400, "More Than One Flow")
 	}
-	if flows > 0 && len(p.path) > 0 && p.req.HasOption("Supported", "outbound") && !supportsOutbound(p.path[0]) {
+	if p.direct || len(p.path) > 0 && supportsOutbound(p.path[0]) {
+		return nil
+	}
+	if flows > 0 && (p.req.HasOption("Supported", "outbound") || p.req.HasOption("Require", "outbound")) {
 		return refuse(439, "First Hop Lacks Outbound Support")
+	}
+	for i := range contacts {
+		contacts[i].regID = 0 // without outbound it has no meaning
 	}
 	return nil
 }
@@ -114,13 +123,17 @@ func (p *plan) apply(c contact) *refusal {
 		id = p.all[i].ID
 	}
 	b := store.Binding{
-		AOR: p.aor, ID: id,
+		AOR: p.aor, ID: id, Direct: p.direct, Registered: p.now,
 		Contact: c.text, Params: c.params, Instance: c.instance, RegID: c.regID, Q: c.q,
 		CallID: p.req.CallID, CSeq: p.req.CSeq, Path: p.path,
 		UserAgent: p.req.Header("User-Agent"), Flow: p.req.Flow.Ref(),
 		Updated: p.now, Expires: p.now.Add(c.lifetime),
 	}
+	if i >= 0 && !p.all[i].Registered.IsZero() {
+		b.Registered = p.all[i].Registered
+	}
 	p.mine[id] = true
+	p.setEra(&b)
 	if i >= 0 {
 		p.all[i] = b
 	} else {
@@ -128,6 +141,38 @@ func (p *plan) apply(c contact) *refusal {
 	}
 	p.put(b)
 	return nil
+}
+
+// setEra gives b the era of its instance. A new one begins with the first contact
+// of an instance and when the Call-ID of one changes: the temporary GRUUs from
+// before are dead then, whichever contact they were given with (RFC 5627 §5.1).
+func (p *plan) setEra(b *store.Binding) {
+	if b.Instance == "" {
+		return
+	}
+	changed := false
+	for _, x := range p.all {
+		if SameInstance(x.Instance, b.Instance) {
+			b.Era, b.EraCSeq = x.Era, x.EraCSeq
+			changed = changed || x.RegID == b.RegID && x.CallID != b.CallID
+		}
+	}
+	if b.Era != "" && !changed {
+		return
+	}
+	b.Era, b.EraCSeq = newEra(), b.CSeq
+	for i := range p.all {
+		if x := &p.all[i]; SameInstance(x.Instance, b.Instance) {
+			x.Era, x.EraCSeq = b.Era, b.EraCSeq
+			p.put(*x)
+		}
+	}
+}
+
+func newEra() string {
+	var raw [eraSize]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
 }
 
 // find returns the binding that c is about or -1: by instance and reg-id if it

@@ -37,7 +37,7 @@ func (r *Registrar) Register(ctx context.Context, req *wire.Request, aor string,
 	if no != nil {
 		resp = wire.Response{Status: no.status, Reason: no.reason, Headers: no.headers}
 	} else {
-		resp.Headers = answer(req, bindings, time.Now())
+		resp.Headers = r.answer(req, bindings, time.Now())
 	}
 	if err := req.Respond(resp); err != nil {
 		slog.Debug("answer to REGISTER not sent", "aor", aor, "err", err)
@@ -52,7 +52,7 @@ func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string,
 		return nil, no
 	}
 	now := time.Now()
-	current := alive(r.stored(aor), now)
+	current := r.Bindings(aor)
 	if len(req.Contacts) == 0 && !req.ContactStar {
 		return current, nil
 	}
@@ -60,6 +60,7 @@ func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string,
 		r: r, req: req, aor: aor, now: now,
 		path: req.Values("Path"), all: slices.Clone(current), mine: map[string]bool{},
 	}
+	p.direct = len(p.path) == 0 && len(req.Values("Via")) == 1
 	if no := p.work(); no != nil {
 		return nil, no
 	}
@@ -69,13 +70,16 @@ func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string,
 		}
 	}
 	r.replace(aor, p.all)
+	if p.direct && len(p.mine) > 0 {
+		r.flows.Add(req.Flow, aor) // after the state: the flow may be gone by now
+	}
 	return p.all, nil
 }
 
 // checkOptions refuses extensions that are not there (RFC 3261 §8.2.2.3) and a
 // Path that the client would not understand in the answer (RFC 3327 §5.3).
 func checkOptions(req *wire.Request) *refusal {
-	unknown := req.Unsupported("path")
+	unknown := req.Unsupported("path", "outbound", "gruu")
 	if len(unknown) == 0 && req.Header("Path") != "" && !req.HasOption("Supported", "path") && !req.HasOption("Require", "path") {
 		unknown = []string{"path"}
 	}
@@ -95,16 +99,56 @@ func commitFailed(aor string, err error) *refusal {
 
 // answer makes the headers of the 200: every binding of the address, with what
 // is left of its lifetime, and the Path as it came (RFC 3327 §5.3).
-func answer(req *wire.Request, bindings []store.Binding, now time.Time) []wire.Header {
-	h := make([]wire.Header, 0, len(bindings)+2)
+func (r *Registrar) answer(req *wire.Request, bindings []store.Binding, now time.Time) []wire.Header {
+	h := make([]wire.Header, 0, len(bindings)+5)
+	gruu := req.HasOption("Supported", "gruu") || req.HasOption("Require", "gruu")
 	for _, b := range bindings {
-		h = append(h, wire.Header{Name: "Contact", Value: "<" + b.Contact + ">" + b.Params + ";expires=" + seconds(b.Expires.Sub(now))})
+		value := "<" + b.Contact + ">" + b.Params
+		if gruu {
+			value += r.gruuParams(b)
+		}
+		h = append(h, wire.Header{Name: "Contact", Value: value + ";expires=" + seconds(b.Expires.Sub(now))})
 	}
 	if path := req.Header("Path"); path != "" {
 		h = append(h, wire.Header{Name: "Path", Value: path})
 	}
+	if servedOutbound(req) {
+		// RFC 5626 §6: there only when outbound was processed.
+		h = append(h, wire.Header{Name: "Require", Value: "outbound"})
+		if r.cfg.FlowTimer > 0 {
+			h = append(h, wire.Header{Name: "Flow-Timer", Value: seconds(r.cfg.FlowTimer)})
+		}
+	}
+	if len(r.cfg.ServiceRoute) > 0 {
+		h = append(h, wire.Header{Name: "Service-Route", Value: strings.Join(r.cfg.ServiceRoute, ", ")})
+	}
 	// RFC 3261 §10.3 step 8: clients without a clock set theirs by it.
 	return append(h, wire.Header{Name: "Date", Value: now.UTC().Format(http.TimeFormat)})
+}
+
+// gruuParams are the Contact parameters of RFC 5627 §5.2.
+func (r *Registrar) gruuParams(b store.Binding) string {
+	public, temporary := PublicGRUU(b), r.TemporaryGRUU(b)
+	if public == "" || temporary == "" {
+		return ""
+	}
+	return `;pub-gruu="` + public + `";temp-gruu="` + temporary + `"`
+}
+
+// servedOutbound reports whether a REGISTER that was accepted got what RFC 5626
+// §6 calls outbound processing: one that cannot have it is refused with 439.
+func servedOutbound(req *wire.Request) bool {
+	if !req.HasOption("Supported", "outbound") && !req.HasOption("Require", "outbound") {
+		return false
+	}
+	for _, n := range req.Contacts {
+		id, _ := n.Param("reg-id")
+		_, instance := n.Param("+sip.instance")
+		if expires, ok := n.Param("expires"); parseRegID(id) != 0 && instance && expires != "0" && (ok || req.Expires != 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // seconds writes a duration in whole seconds, rounded up.

@@ -13,11 +13,14 @@ import (
 	"rollcall/internal/shard"
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
+	"rollcall/sip/flows"
+	"rollcall/sip/wire"
 )
 
 // Store is what the registrar needs of a store.
 type Store interface {
 	Commit(ctx context.Context, b store.Batch) error
+	Defer(b store.Batch)
 	LoadBindings(ctx context.Context, now time.Time, fn func(store.Binding) error) error
 }
 
@@ -35,30 +38,54 @@ type Config struct {
 	// MaxContacts bounds the bindings of one address-of-record.
 	MaxContacts int
 
+	// FlowGrace is how long a binding outlives the connection it came over, for
+	// its client to come back; twice that after a restart.
+	FlowGrace time.Duration
+	// Flow finds the open connection of a stored reference, nil if it is gone.
+	Flow func(ref string) *wire.Flow
+	// FlowTimer is told to clients with outbound (RFC 5626 §6): how long they may
+	// be silent on a flow. 0: not told.
+	FlowTimer time.Duration
+	// ServiceRoute is told to clients for their outgoing requests (RFC 3608).
+	ServiceRoute []string
+	// Secret makes temporary GRUUs; the same on every node and over restarts.
+	Secret []byte
+
 	// Changed is told what presence may show of an address whenever that changes.
 	Changed func(aor string, regs []pidf.Registration)
+	// News is told that anything about the bindings of an address is different,
+	// refreshes included. May be nil.
+	News func(aor string)
 }
 
 // Registrar answers REGISTER and knows where users can be reached.
 type Registrar struct {
 	cfg     Config
+	minter  minter
+	flows   *flows.Tracker
 	entries sync.Map // canonical AOR -> *entry; only the AOR's shard stores and deletes
 }
 
-// entry is the state of one address-of-record. Its shard writes it, everyone may
-// read the list, which is never changed in place.
+// entry is what is known of one address-of-record. Its shard writes it, everyone
+// may read the state, which is never changed in place.
 type entry struct {
-	bindings atomic.Pointer[[]store.Binding]
-	timer    wheel.Timer
+	state atomic.Pointer[state]
+	timer wheel.Timer
 }
 
 // New returns a Registrar without bindings; Restore loads them.
-func New(cfg Config) *Registrar { return &Registrar{cfg: cfg} }
+func New(cfg Config) *Registrar {
+	r := &Registrar{cfg: cfg, minter: newMinter(cfg.Secret)}
+	r.flows = flows.New(func(aor, ref string) {
+		cfg.Pool.Post(shard.Index(aor), func() { r.flowClosed(aor, ref) })
+	})
+	return r
+}
 
 // Bindings returns the live bindings of an address-of-record, the most recently
 // registered first. The caller must not change them.
 func (r *Registrar) Bindings(aor string) []store.Binding {
-	return alive(r.stored(aor), time.Now())
+	return r.stored(aor).alive(time.Now())
 }
 
 // Restore loads the bindings of an earlier run and reports them to Changed.
@@ -72,7 +99,7 @@ func (r *Registrar) Restore(ctx context.Context) error {
 		return fmt.Errorf("loading bindings: %w", err)
 	}
 	for aor, bindings := range byAOR {
-		r.set(aor, sorted(bindings))
+		r.set(aor, state{bindings: sorted(bindings), lost: r.lostAtStart(bindings)})
 		r.cfg.Changed(aor, registrations(aor, bindings))
 	}
 	return nil
@@ -84,29 +111,42 @@ func (r *Registrar) UserRemoved(aor string) {
 	r.cfg.Pool.Post(shard.Index(aor), func() { r.replace(aor, nil) })
 }
 
-func (r *Registrar) stored(aor string) []store.Binding {
+func (r *Registrar) stored(aor string) state {
 	if e, ok := r.entries.Load(aor); ok {
-		return *e.(*entry).bindings.Load()
+		return *e.(*entry).state.Load()
 	}
-	return nil
+	return state{}
 }
 
 // replace makes bindings the state of aor and tells of it if others can see a
 // difference. It runs on the shard of aor.
 func (r *Registrar) replace(aor string, bindings []store.Binding) {
 	before := r.stored(aor)
-	r.set(aor, bindings)
-	if sameToOthers(before, bindings) {
-		return
+	next := state{bindings: bindings}
+	next.lost = next.usedOf(before.lost)
+	r.set(aor, next)
+	for _, b := range before.bindings {
+		if !next.uses(b.Flow) {
+			r.flows.Drop(b.Flow, aor)
+		}
 	}
-	r.cfg.Changed(aor, registrations(aor, bindings))
-	r.cfg.Bus.Publish(bus.BindingsChanged{AOR: aor})
+	if !sameToOthers(before.bindings, bindings) {
+		r.cfg.Changed(aor, registrations(aor, bindings))
+		r.cfg.Bus.Publish(bus.BindingsChanged{AOR: aor})
+	}
+	r.news(aor)
 }
 
-func (r *Registrar) set(aor string, bindings []store.Binding) {
-	r.cfg.Metrics.Bindings.Add(float64(len(bindings) - len(r.stored(aor))))
+func (r *Registrar) news(aor string) {
+	if r.cfg.News != nil {
+		r.cfg.News(aor)
+	}
+}
+
+func (r *Registrar) set(aor string, next state) {
+	r.cfg.Metrics.Bindings.Add(float64(len(next.bindings) - len(r.stored(aor).bindings)))
 	found, ok := r.entries.Load(aor)
-	if len(bindings) == 0 {
+	if len(next.bindings) == 0 {
 		if ok {
 			r.cfg.Wheel.Cancel(&found.(*entry).timer)
 			r.entries.Delete(aor)
@@ -117,21 +157,33 @@ func (r *Registrar) set(aor string, bindings []store.Binding) {
 	if !ok {
 		e = new(entry)
 	}
-	e.bindings.Store(&bindings)
+	e.state.Store(&next)
 	if !ok {
 		r.entries.Store(aor, e)
 	}
-	r.cfg.Wheel.Set(&e.timer, nextExpiry(bindings), func() {
+	r.cfg.Wheel.Set(&e.timer, next.until(), func() {
 		r.cfg.Pool.Post(shard.Index(aor), func() { r.expire(aor) })
 	})
 }
 
-// expire drops what is over. The rows are left to the reaper.
+// expire drops what is over. The rows of what has expired are left to the reaper.
 func (r *Registrar) expire(aor string) {
-	all := r.stored(aor)
-	if live := alive(all, time.Now()); len(live) < len(all) {
-		r.replace(aor, live)
-	} else if len(all) > 0 {
-		r.set(aor, all) // the timer was early: arm it again
+	all, now := r.stored(aor), time.Now()
+	live := all.alive(now)
+	if len(live) == len(all.bindings) {
+		if len(live) > 0 {
+			r.set(aor, all) // the timer was early: arm it again
+		}
+		return
 	}
+	var batch store.Batch
+	for _, b := range all.bindings {
+		if b.Expires.After(now) && !all.end(b).After(now) {
+			batch.DropBindings = append(batch.DropBindings, b.Key())
+		}
+	}
+	if len(batch.DropBindings) > 0 {
+		r.cfg.Store.Defer(batch)
+	}
+	r.replace(aor, live)
 }

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const alice = "sip:alice@example.org"
 
+var here, there = netip.MustParseAddrPort("127.0.0.1:5060"), netip.MustParseAddrPort("192.0.2.7:4000")
+
 // world is a registrar with its surroundings.
 type world struct {
 	t     *testing.T
@@ -38,6 +40,8 @@ type world struct {
 	pool  *shard.Pool
 	wheel *wheel.Wheel
 	bus   *bus.Bus
+
+	out string // last answer
 
 	mu      sync.Mutex
 	changed []string // what presence was told, in order
@@ -61,6 +65,7 @@ func newWorld(t *testing.T, st *memory.Store) *world {
 	w.r = New(Config{
 		Store: st, Pool: w.pool, Wheel: w.wheel, Bus: w.bus, Metrics: metrics.New(),
 		MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: 2 * time.Hour, MaxContacts: 4,
+		FlowGrace: time.Minute, FlowTimer: 2 * time.Minute, Secret: []byte("secret"),
 		Changed: func(_ string, regs []pidf.Registration) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -80,9 +85,18 @@ func (w *world) stop() {
 // register sends one REGISTER of alice and returns the answer.
 func (w *world) register(callID string, cseq int, lines ...string) string {
 	w.t.Helper()
-	var sent string
-	flow := wire.NewFlow("UDP", netip.MustParseAddrPort("127.0.0.1:5060"), netip.MustParseAddrPort("192.0.2.7:4000"),
-		func(b []byte) error { sent = string(b); return nil })
+	flow := wire.NewFlow("UDP", here, there, w.sent)
+	return w.registerOver(flow, callID, cseq, lines...)
+}
+
+// sent keeps what goes out on a flow.
+func (w *world) sent(b []byte) error {
+	w.out = string(b)
+	return nil
+}
+
+func (w *world) registerOver(flow *wire.Flow, callID string, cseq int, lines ...string) string {
+	w.t.Helper()
 	text := "REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:4000;rport;branch=z9hG4bKa\r\n" +
 		"From: <sip:alice@example.org>;tag=1\r\nTo: <sip:alice@example.org>\r\nMax-Forwards: 70\r\n" +
 		fmt.Sprintf("Call-ID: %s\r\nCSeq: %d REGISTER\r\n", callID, cseq)
@@ -99,7 +113,7 @@ func (w *world) register(callID string, cseq int, lines ...string) string {
 		close(done)
 	})
 	<-done
-	return sent
+	return w.out
 }
 
 func (w *world) expect(answer string, status int, parts ...string) {
