@@ -2,6 +2,7 @@ package xcap
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,12 +20,13 @@ const assertedIdentity = "X-Xcap-Asserted-Identity"
 // authenticate finds out who sent the request.
 func (s *server) authenticate(req *request) response {
 	trust := hop.Trust(s.Trust)
-	if trust.Contains(hop.Peer(req.Request)) {
-		if asserted := req.Header.Get(assertedIdentity); asserted != "" {
+	peer := trust.Client(req.Request)
+	if asserted := req.Header.Get(assertedIdentity); asserted != "" {
+		if trust.Contains(hop.Peer(req.Request)) {
 			return req.believe(asserted)
 		}
+		slog.Debug("asserted identity ignored: it does not come from a trusted address", "address", peer.String())
 	}
-	peer := trust.Client(req.Request)
 	if len(req.Header["Authorization"]) > 0 {
 		if ok, wait := s.Throttle.Allow(peer, ""); !ok {
 			return response{status: http.StatusTooManyRequests, retryAfter: wait}
@@ -96,8 +98,8 @@ func (s *server) realm(req *request) string {
 }
 
 // authorize finds usage and document owner and applies RFC 4825 §5.7: a user's
-// tree is the owner's alone, the global tree is for everyone to read unless the
-// usage says otherwise.
+// tree is for the owner and whom the configuration lets in, the global tree is
+// for everyone to read unless the usage says otherwise.
 func (s *server) authorize(req *request) response {
 	req.usage = s.usages[req.target.AUID]
 	key, err := req.target.Key()
@@ -107,10 +109,16 @@ func (s *server) authorize(req *request) response {
 	req.key = key
 	if req.target.Global {
 		readable := req.usage.GlobalReadable
-		if req.usage.Global == nil || readable != nil && !readable(req.who) {
+		switch {
+		case req.usage.Global == nil:
 			return response{status: http.StatusNotFound}
+		case readable == nil || readable(req.who):
+			return response{}
+		case s.access.super[req.who.AOR]:
+			req.delegated = true
+			return response{}
 		}
-		return response{}
+		return response{status: http.StatusNotFound}
 	}
 	switch _, err := s.Users.Get(req.Context(), key.XUI); {
 	case errors.Is(err, store.ErrNotFound):
@@ -118,8 +126,12 @@ func (s *server) authorize(req *request) response {
 	case err != nil:
 		return failed(req, err)
 	}
-	if req.who.AOR != key.XUI {
+	if req.who.AOR == key.XUI {
+		return response{}
+	}
+	if !s.access.allows(req.who.AOR, key.XUI, key.AUID, !readOnly(req.Method)) {
 		return response{status: http.StatusForbidden}
 	}
+	req.delegated = true
 	return response{}
 }

@@ -123,7 +123,7 @@ func TestPutDocumentBody(t *testing.T) {
 
 // RFC 4825 §8.2.1: the parent of a document is a directory.
 func TestPutPlace(t *testing.T) {
-	ts := newTestServer(t, func(c *Config) { c.MaxDocuments = 2 })
+	ts := newTestServer(t, func(c *Config) { c.Quotas.Documents = 2 })
 	base := root + "/test-app/users/" + alice
 	expect(t, "directory", ts.put(base+"/dir/index", "<r/>"), 409, noParent)
 	expect(t, "element in no document", ts.put(node("r/a"), "<a/>", "If-Match", `"x"`), 409, noParent)

@@ -32,8 +32,13 @@ type Config struct {
 
 	// Timeout bounds reading a body and waiting for the store; 0 stands for 30 s.
 	Timeout time.Duration
-	// MaxDocuments bounds the documents of one user; 0 stands for 256.
-	MaxDocuments int
+	Quotas  Quotas
+	// Delegates may use documents of other users, SuperUsers those of all;
+	// canonical AORs.
+	Delegates  []Delegate
+	SuperUsers []string
+	// Watchers tells who watches a user's presence; nil means nobody.
+	Watchers func(presentity string) []usage.Watcher
 	// Trust are the networks of front ends whose asserted identity is believed.
 	Trust []netip.Prefix
 	// Throttle slows down guessing of passwords; nil means one of its own.
@@ -45,15 +50,16 @@ type Config struct {
 }
 
 const (
-	defaultMaxDocuments = 256
-	defaultTimeout      = 30 * time.Second
-	maxTarget           = 16 << 10 // octets of a request target
+	defaultTimeout = 30 * time.Second
+	maxTarget      = 16 << 10 // octets of a request target
 )
 
 // server answers XCAP requests.
 type server struct {
 	Config
 	usages map[string]*usage.Usage
+	access access
+	quotas *quotas
 	trees  map[string]*tree // by path of the root
 	writes *locks
 	coder  *coder
@@ -70,9 +76,6 @@ func New(cfg Config) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = metrics.New()
 	}
-	if cfg.MaxDocuments <= 0 {
-		cfg.MaxDocuments = defaultMaxDocuments
-	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
@@ -82,6 +85,8 @@ func New(cfg Config) http.Handler {
 	s := &server{
 		Config: cfg,
 		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
+		access: newAccess(cfg.SuperUsers, cfg.Delegates),
+		quotas: newQuotas(cfg.Quotas),
 		writes: newLocks(),
 		coder:  newCoder(),
 		scans:  newScanned(),
@@ -108,6 +113,8 @@ type request struct {
 	usage  *usage.Usage
 	key    store.DocumentKey // within the tree
 	cond   conditions
+
+	delegated bool // by another than the owner
 }
 
 // ServeHTTP answers one request.
@@ -116,6 +123,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	req := &request{Request: r.WithContext(ctx)}
 	resp := s.answer(req, w)
+	if req.delegated {
+		s.audit(req, resp.status)
+	}
 	httpd.SetUser(ctx, req.who.AOR)
 	s.coder.apply(req, &resp)
 	resp.write(w, r.Method == http.MethodHead)
@@ -132,6 +142,9 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 		return refused(parseErr)
 	}
 	req.target, req.tree = target, s.trees[target.Root]
+	if u := s.public(req); u != nil {
+		return s.getPublic(req, u, parseErr)
+	}
 	if resp := s.authenticate(req); resp.status != 0 {
 		return resp
 	}
@@ -147,12 +160,12 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 	req.cond = parseConditions(req.Header)
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
-		if acceptsGzip(req.Header["Accept-Encoding"]) {
-			req.cond.plain()
-		}
-		return s.get(req)
+		return s.read(req)
 	case http.MethodPut, http.MethodDelete:
 		if resp := req.writable(); resp.status != 0 {
+			return resp
+		}
+		if resp := s.tooOften(req); resp.status != 0 {
 			return resp
 		}
 		req.cond.plain()
@@ -168,6 +181,14 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 	}
 	// RFC 4825 §8.1: POST, and whatever else, is not for XCAP resources.
 	return response{status: http.StatusMethodNotAllowed, allow: req.allowed()}
+}
+
+// read answers GET and HEAD, whatever coding the client has the document in.
+func (s *server) read(req *request) response {
+	if acceptsGzip(req.Header["Accept-Encoding"]) {
+		req.cond.plain()
+	}
+	return s.get(req)
 }
 
 // allowed lists the methods of the resource (RFC 9110 §10.2.1).

@@ -3,6 +3,7 @@ package xcap
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -64,7 +65,7 @@ func (req *request) checkContent() response {
 func (s *server) readBody(req *request) ([]byte, response) {
 	limit := int64(s.Limits.Bytes)
 	if req.ContentLength > limit {
-		return nil, response{status: http.StatusRequestEntityTooLarge}
+		return nil, s.tooLarge()
 	}
 	var buf bytes.Buffer
 	if req.ContentLength > 0 {
@@ -77,9 +78,13 @@ func (s *server) readBody(req *request) ([]byte, response) {
 		return nil, explained(http.StatusBadRequest, "body is incomplete")
 	}
 	if int64(buf.Len()) > limit {
-		return nil, response{status: http.StatusRequestEntityTooLarge}
+		return nil, s.tooLarge()
 	}
 	return buf.Bytes(), response{}
+}
+
+func (s *server) tooLarge() response {
+	return explained(http.StatusRequestEntityTooLarge, fmt.Sprintf("a document may have %d bytes", s.Limits.Bytes))
 }
 
 func (s *server) putDocument(req *request, current store.Document, body []byte) plan {

@@ -33,7 +33,7 @@ func newTrees(cfg *Config) map[string]*tree {
 		if i > 0 {
 			t.prefix = path + "/"
 		}
-		t.env = usage.Env{Documents: t, Users: cfg.Users, Roots: cfg.Roots[i : i+1], Domains: cfg.Domains, Usages: cfg.Usages}
+		t.env = usage.Env{Documents: t, Users: cfg.Users, Roots: cfg.Roots[i : i+1], Domains: cfg.Domains, Usages: cfg.Usages, Watchers: cfg.Watchers}
 		trees[path] = t
 	}
 	return trees

@@ -92,6 +92,9 @@ func (s *server) write(req *request, current store.Document, p plan) (response, 
 		})
 	}
 	claims, refusal, err := s.validate(req, p.doc)
+	if err == nil && refusal.status == 0 {
+		refusal, err = s.tooMuch(req, current, p.doc)
+	}
 	if err != nil || refusal.status != 0 {
 		return refusal, err
 	}
@@ -153,8 +156,8 @@ func (s *server) admit(req *request) response {
 	if err != nil {
 		return failed(req, err)
 	}
-	if len(docs) >= s.MaxDocuments {
-		return newConflict(usage.ConstraintFailure, "too many documents").response()
+	if len(docs) >= s.quotas.Documents {
+		return overQuota("a user may have %d documents, no more", s.quotas.Documents)
 	}
 	return response{}
 }

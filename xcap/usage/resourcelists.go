@@ -58,6 +58,17 @@ func listType() *elementType {
 	return list
 }
 
+// Entries counts the entries of all lists in a document.
+func Entries(d *xmlscan.Doc) int {
+	n := 0
+	for i := range d.Elements {
+		if d.Is(i, nsResourceLists, "entry") {
+			n++
+		}
+	}
+	return n
+}
+
 // uniqueAttr is what tells the members of a list apart (RFC 4826 §3.4.5).
 var uniqueAttr = map[string]string{"list": "name", "entry": "uri", "entry-ref": "ref", "external": "anchor"}
 
