@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/wheel"
 	"rollcall/internal/xmlscan"
 	"rollcall/policy"
+	"rollcall/sip/eventstate"
 )
 
 const (
@@ -44,7 +45,7 @@ type presentity struct {
 	}
 
 	// Owned by the shard.
-	publications  []*publication // in order of lineage
+	publications  eventstate.Set[*pidf.Document]
 	registrations []pidf.Registration
 	hard          *pidf.Document
 	hardRead      bool
@@ -56,12 +57,6 @@ type presentity struct {
 	replan        bool      // all deadlines are to be looked at
 	idle          time.Time // to be dropped then, if still without anything
 	dropped       bool
-}
-
-// publication is a stored publication with its parsed document.
-type publication struct {
-	store.Publication
-	doc *pidf.Document
 }
 
 func newPresentity(s *Service, aor string) *presentity {
@@ -142,7 +137,7 @@ func (p *presentity) recompose() (changed, sphere bool) {
 func (p *presentity) compose(hard *pidf.Document) *pidf.Composed {
 	c := pidf.Composition{AOR: p.aor, Hard: hard, Registrations: p.registrations, Now: time.Now()}
 	for _, pub := range p.publications {
-		c.Soft = append(c.Soft, pidf.Input{Lineage: pub.Lineage, Doc: pub.doc, Published: pub.Published})
+		c.Soft = append(c.Soft, pidf.Input{Lineage: pub.Lineage, Doc: pub.Doc, Published: pub.Published})
 	}
 	return pidf.Compose(c)
 }
@@ -278,7 +273,10 @@ func (p *presentity) forget() {
 func (p *presentity) expire(now time.Time) {
 	var b store.Batch
 	p.publications = slices.DeleteFunc(p.publications, func(pub *publication) bool {
-		if pub.Expires.After(now) {
+		if pub.Doubted(now) && p.back(pub) {
+			pub.Trust()
+		}
+		if pub.Ends().After(now) {
 			return false
 		}
 		b.DropPublications = append(b.DropPublications, pub.Key())
@@ -325,7 +323,7 @@ func (p *presentity) plan() {
 		}
 	}
 	for _, pub := range p.publications {
-		p.arm(pub.Expires)
+		p.arm(pub.Ends())
 	}
 	if !p.until.IsZero() {
 		p.arm(p.until)

@@ -67,7 +67,7 @@ func TestPublish(t *testing.T) {
 				if got := a.header(tt.header); tt.header != "" && (got == "" || tt.value != "" && got != tt.value) {
 					t.Errorf("%s is %q, want %q", tt.header, got, tt.value)
 				}
-				if etag := a.header("SIP-ETag"); (etag != "") != (tt.status == 200) || etag == live || etag != "" && !isToken(etag) {
+				if etag := a.header("SIP-ETag"); (etag != "") != (tt.status == 200) || etag == live || strings.ContainsAny(etag, "\" ,;") {
 					t.Errorf("SIP-ETag %q", etag)
 				}
 				if after := r.tuples(amy); tt.status != 200 && !maps.Equal(before, after) {

@@ -1,11 +1,9 @@
 package presence
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"rollcall/internal/pidf"
@@ -72,7 +70,7 @@ func (s *Service) resume(r recovered, now time.Time) {
 			continue
 		}
 		p := s.obtain(row.AOR)
-		p.publications = append(p.publications, &publication{Publication: row, doc: doc})
+		p.publications = append(p.publications, &publication{Publication: row, Doc: doc})
 		s.cfg.Metrics.Publications.Inc()
 		touched[p] = true
 	}
@@ -87,7 +85,7 @@ func (s *Service) resume(r recovered, now time.Time) {
 		touched[p] = true
 	}
 	for p := range touched {
-		slices.SortFunc(p.publications, func(a, b *publication) int { return cmp.Compare(a.Lineage, b.Lineage) })
+		p.publications.Sort()
 		p.known.Store(true)
 		p.settle()
 	}

@@ -15,6 +15,8 @@ import (
 	"rollcall/internal/wheel"
 	"rollcall/policy"
 	"rollcall/sip/event"
+	"rollcall/sip/eventstate"
+	"rollcall/sip/flows"
 )
 
 // The event packages this one is about.
@@ -70,6 +72,11 @@ type Config struct {
 	GiveUp time.Duration
 	// AllowEvents are the packages to name in a 489 (only presence).
 	AllowEvents []string
+	// Publishers may publish for every user.
+	Publishers map[string]bool
+	// FlowGrace is how long a publication outlives the connection it came over
+	// when it is not renewed (65 s: longer than a binding does).
+	FlowGrace time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -79,6 +86,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.MinExpires, time.Minute}, {&c.DefaultExpires, time.Hour},
 		{&c.MaxExpires, 24 * time.Hour}, {&c.GiveUp, 72 * time.Hour},
+		{&c.FlowGrace, 65 * time.Second},
 	} {
 		if *d.set <= 0 {
 			*d.set = d.def
@@ -110,6 +118,10 @@ type Service struct {
 	cancel context.CancelFunc
 	notify atomic.Pointer[func(event, resource string)]
 
+	admission eventstate.Admission
+	desk      eventstate.Desk[*pidf.Document]
+	flows     *flows.Tracker
+
 	// presentities maps addresses-of-record to *presentity. There are only
 	// those of accounts, and of resources that are being watched; what has
 	// nothing to remember is dropped after idleTime.
@@ -120,6 +132,15 @@ type Service struct {
 func New(cfg Config) *Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Service{cfg: cfg.withDefaults(), ctx: ctx, cancel: cancel}
+	s.flows = flows.New(s.flowClosed)
+	s.admission = eventstate.Admission{Publishers: s.cfg.Publishers, AllowEvents: s.cfg.AllowEvents}
+	s.desk = eventstate.Desk[*pidf.Document]{
+		Terms: s.terms(), Store: s.cfg.Store,
+		Limits: eventstate.Limits{
+			MinExpires: s.cfg.MinExpires, DefaultExpires: s.cfg.DefaultExpires, MaxExpires: s.cfg.MaxExpires,
+			MaxPublications: s.cfg.MaxPublications, MaxBody: s.cfg.MaxBody,
+		},
+	}
 	s.Notify(func(string, string) {})
 	return s
 }
