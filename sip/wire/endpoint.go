@@ -2,12 +2,14 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,10 +31,24 @@ type Config struct {
 	// listener's address, for servers behind address translation.
 	Advertise string
 
-	MaxMessage      int           // bytes of a message over TCP: 256 kB, at most 1 MB
-	MaxConns        int           // TCP connections: 100,000
-	MaxConnsPerAddr int           // TCP connections from one address, loopback excepted: 1,000
-	IdleTimeout     time.Duration // of a TCP connection: 2 h, at least 64*T1
+	// TLS is for listeners on "tls", with certificates and, to ask peers for theirs,
+	// ClientAuth and ClientCAs. DialTLS is for connections we open: its Certificates
+	// are ours, its RootCAs (nil: those of the system) sign those of the peers.
+	TLS     *tls.Config
+	DialTLS *tls.Config
+
+	// Proxies are load balancers whose connections to "tcp" and "tls" listeners begin
+	// with a PROXY protocol header. Nobody else's may.
+	Proxies []netip.Prefix
+	// Origins are hosts, besides our own, whose web pages may open WebSockets;
+	// patterns as in path.Match, "*" for all.
+	Origins []string
+
+	MaxMessage      int           // bytes of a message over a stream: 256 kB, at most 1 MB
+	MaxConns        int           // connections: 100,000
+	MaxConnsPerAddr int           // connections from one address, loopback excepted: 1,000
+	MaxOpening      int           // connections that have yet to say who they are: 1,000
+	IdleTimeout     time.Duration // of a connection: 2 h, at least 64*T1
 	MaxPending      int           // client transactions: 500,000
 	MaxTransactions int           // server transactions: 1,000,000
 	MaxResponses    int           // bytes of responses kept for retransmissions: 256 MB
@@ -48,6 +64,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxMessage, 256<<10)
 	def(&c.MaxConns, 100_000)
 	def(&c.MaxConnsPerAddr, 1000)
+	def(&c.MaxOpening, 1000)
 	def(&c.MaxPending, 500_000)
 	def(&c.MaxTransactions, 1_000_000)
 	def(&c.MaxResponses, 256<<20)
@@ -58,6 +75,7 @@ func (c Config) withDefaults() Config {
 	}
 	// RFC 3261 §18: a connection stays at least this long after its last use.
 	c.IdleTimeout = max(c.IdleTimeout, timerF)
+	c.TLS = withTLSDefaults(c.TLS)
 	if c.Metrics == nil {
 		c.Metrics = metrics.New()
 	}
@@ -75,6 +93,7 @@ type Endpoint struct {
 	resolver *resolver
 	nonce    uint64 // of this run, part of the reference of a connection
 	flowID   atomic.Uint64
+	opening  chan struct{}
 	dials    *rate.Limiter
 	badLog   *rate.Limiter
 
@@ -87,7 +106,7 @@ type Endpoint struct {
 	udp    []*udpListener
 	tcp    []*tcpListener
 	conns  map[string]*tcpConn // by Ref
-	dialed map[netip.AddrPort]*tcpConn
+	dialed map[dialKey]*tcpConn
 	perIP  map[netip.Addr]int
 }
 
@@ -102,10 +121,11 @@ func New(cfg Config) *Endpoint {
 		resolver: newResolver(),
 		answered: tally{vec: cfg.Metrics.SIPRequests},
 		nonce:    rand.Uint64(),
+		opening:  make(chan struct{}, cfg.MaxOpening),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),
 		conns:    make(map[string]*tcpConn),
-		dialed:   make(map[netip.AddrPort]*tcpConn),
+		dialed:   make(map[dialKey]*tcpConn),
 		perIP:    make(map[netip.Addr]int),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -141,7 +161,7 @@ func (e *Endpoint) Do(out Outgoing, done func(Result)) {
 // receive handles one message, which is not kept.
 func (e *Endpoint) receive(data []byte, flow *Flow) {
 	if isResponse(data) {
-		if err := e.client.receive(data, flow.Reliable()); err != nil {
+		if err := e.client.receive(data, flow.framed()); err != nil {
 			e.malformed(flow, err)
 		}
 		return
@@ -281,10 +301,14 @@ func (e *Endpoint) Flow(ref string) *Flow {
 
 // ContactURI returns the URI under which the peer of f reaches us.
 func (e *Endpoint) ContactURI(f *Flow) string {
-	if f.Reliable() {
-		return "sip:" + e.hostport(f) + ";transport=tcp"
+	uri := "sip:" + e.hostport(f)
+	switch f.transport {
+	case "UDP":
+		return uri
+	case "WSS":
+		return uri + ";transport=ws" // RFC 7118 §5.4: one value for both
 	}
-	return "sip:" + e.hostport(f)
+	return uri + ";transport=" + strings.ToLower(f.transport)
 }
 
 // hostport is the sent-by of our Vias and the host of our Contacts on f.
@@ -297,14 +321,21 @@ func (e *Endpoint) hostport(f *Flow) string {
 		}
 		local = netip.AddrPortFrom(e.resolver.source(f.Remote()), local.Port())
 	case *tcpConn:
-		if port := e.tcpPort(local.Addr()); port != 0 {
+		if !out.dialed {
+			break // the local port is the one listened on
+		}
+		if port := e.streamPort(f.transport, local.Addr()); port != 0 {
 			local = netip.AddrPortFrom(local.Addr(), port)
 		}
 	}
-	if e.cfg.Advertise != "" {
-		return hostText(e.cfg.Advertise) + ":" + strconv.Itoa(int(local.Port()))
+	host := e.cfg.Advertise
+	if host == "" {
+		host = local.Addr().String()
 	}
-	return local.String()
+	if local.Port() == 0 { // there is no listener for this transport
+		return hostText(host)
+	}
+	return hostText(host) + ":" + strconv.Itoa(int(local.Port()))
 }
 
 // hostText puts brackets around a bare IPv6 address.

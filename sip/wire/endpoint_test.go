@@ -91,6 +91,10 @@ func dialPeer(t testing.TB, network string, to netip.AddrPort) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return newPeer(t, conn)
+}
+
+func newPeer(t testing.TB, conn net.Conn) *peer {
 	return &peer{t: t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
 

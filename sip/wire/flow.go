@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Errors of sending on a flow.
@@ -16,12 +17,13 @@ var (
 )
 
 // Flow is the way back to a peer: one UDP address seen from one listener, or one
-// TCP connection. A later connection from the same address is another flow.
+// connection. A later connection from the same address is another flow.
 type Flow struct {
 	transport     string
 	local, remote netip.AddrPort
 	id            uint64
 	out           sender
+	verified      atomic.Pointer[[]string]
 }
 
 // sender is what carries the bytes of a flow. send does not keep b.
@@ -37,7 +39,7 @@ func NewFlow(transport string, local, remote netip.AddrPort, send func([]byte) e
 	return &Flow{transport: transport, local: local, remote: remote, out: funcSender(send)}
 }
 
-// Transport returns "UDP" or "TCP".
+// Transport returns "UDP", "TCP", "TLS", "WS" or "WSS".
 func (f *Flow) Transport() string { return f.transport }
 
 // Local returns our address.
@@ -48,6 +50,22 @@ func (f *Flow) Remote() netip.AddrPort { return f.remote }
 
 // Reliable reports whether the transport retransmits by itself.
 func (f *Flow) Reliable() bool { return f.transport != "UDP" }
+
+// framed reports whether the length of a message comes from its header: WebSocket
+// delimits messages by itself (RFC 7118 §5.2), as datagrams do.
+func (f *Flow) framed() bool { return f.transport == "TCP" || f.transport == "TLS" }
+
+// Secure reports whether the flow is encrypted.
+func (f *Flow) Secure() bool { return f.transport == "TLS" || f.transport == "WSS" }
+
+// Verified returns the domains and "sip:" URIs for which the peer showed a
+// certificate that our authorities signed (RFC 5922 §7.1); none without.
+func (f *Flow) Verified() []string {
+	if v := f.verified.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
 
 // ID is unique per connection in this process and 0 for UDP.
 func (f *Flow) ID() uint64 { return f.id }

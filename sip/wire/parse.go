@@ -79,7 +79,7 @@ func (r *Request) read(m *message) error {
 	if err := cmp.Or(m.problem, r.readStartLine(m.start), badVia, duplicate); err != nil {
 		return err
 	}
-	length, err := bodyLength(&s, len(m.body), r.Flow.Reliable())
+	length, err := bodyLength(&s, len(m.body), r.Flow.framed())
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func (e *Endpoint) FlowTo(uri sipuri.URI, like *Flow) (*Flow, error) {
 	}
 	remote := netip.AddrPortFrom(addr, uint16(port))
 	if strings.EqualFold(transport, "tcp") {
-		return e.dial(remote)
+		return e.dial(dialKey{transport: "TCP", remote: remote})
 	}
 	var local netip.AddrPort
 	if like != nil && !like.Reliable() {

@@ -2,28 +2,31 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
 // tcpListener accepts connections within the limits.
 type tcpListener struct {
-	e     *Endpoint
-	ln    net.Listener
-	local netip.AddrPort
+	e         *Endpoint
+	ln        net.Listener
+	transport string
+	local     netip.AddrPort
 }
 
-func (e *Endpoint) listenTCP(ctx context.Context, addr string) (netip.AddrPort, error) {
+func (e *Endpoint) listenStream(ctx context.Context, transport, addr string) (netip.AddrPort, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("listen on tcp %s: %w", addr, err)
+		return netip.AddrPort{}, fmt.Errorf("listen on %s %s: %w", strings.ToLower(transport), addr, err)
 	}
-	l := &tcpListener{e: e, ln: ln, local: addrPort(ln.Addr())}
+	l := &tcpListener{e: e, ln: ln, transport: transport, local: addrPort(ln.Addr())}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -55,26 +58,84 @@ func (l *tcpListener) accept() {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: wait for some to close
 			continue
 		}
-		if !l.e.adopt(conn) {
+		if !l.take(conn) {
 			conn.Close()
 		}
 	}
 }
 
-// adopt takes an accepted connection unless a limit is reached.
-func (e *Endpoint) adopt(conn net.Conn) bool {
-	c := e.newConn(addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr()))
-	c.conn = conn
-	if !e.register(c) {
+// take begins to serve a connection unless a limit is reached.
+func (l *tcpListener) take(conn net.Conn) bool {
+	if !l.e.proxied(addrPort(conn.RemoteAddr())) {
+		return l.e.adopt(l.transport, conn, addrPort(conn.RemoteAddr()))
+	}
+	// Whom the connection counts for is known only once its header was read.
+	if !l.e.enter() {
 		return false
 	}
-	e.wg.Go(func() { c.serve(conn) })
+	l.e.wg.Go(func() {
+		stop := context.AfterFunc(l.e.ctx, func() { conn.Close() })
+		remote, err := readProxyHeader(conn, time.Now().Add(openTimeout))
+		stop()
+		l.e.leave()
+		if err != nil {
+			slog.Warn("PROXY header not read", "proxy", conn.RemoteAddr(), "error", err)
+		}
+		if err != nil || !l.e.adopt(l.transport, conn, remote) {
+			conn.Close()
+		}
+	})
 	return true
 }
 
-func (e *Endpoint) newConn(local, remote netip.AddrPort) *tcpConn {
+// enter takes one of the places for connections that have yet to say who they are.
+func (e *Endpoint) enter() bool {
+	select {
+	case e.opening <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *Endpoint) leave() { <-e.opening }
+
+// adopt takes an accepted connection unless a limit is reached.
+func (e *Endpoint) adopt(transport string, conn net.Conn, remote netip.AddrPort) bool {
+	c := e.newConn(transport, addrPort(conn.LocalAddr()), remote)
+	if transport == "TCP" {
+		c.conn = stream{conn}
+	}
+	if !e.register(c) {
+		return false
+	}
+	if transport == "TCP" && e.spawn(func() { c.serve(conn) }) {
+		return true
+	}
+	if transport == "TLS" && e.enter() {
+		if e.spawn(func() { c.serveTLS(conn, tls.Server(conn, e.cfg.TLS)) }) {
+			return true
+		}
+		e.leave()
+	}
+	e.unregister(c)
+	return false
+}
+
+// spawn runs fn on a goroutine that Close waits for; it reports false after Close.
+func (e *Endpoint) spawn(fn func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.wg.Go(fn)
+	return true
+}
+
+func (e *Endpoint) newConn(transport string, local, remote netip.AddrPort) *tcpConn {
 	c := &tcpConn{e: e, frames: framer{max: e.cfg.MaxMessage}}
-	c.flow = &Flow{transport: "TCP", local: local, remote: remote, id: e.flowID.Add(1), out: c}
+	c.flow = &Flow{transport: transport, local: local, remote: remote, id: e.flowID.Add(1), out: c}
 	c.refText = connectionRef(c.flow, e.nonce)
 	return c
 }
@@ -90,7 +151,7 @@ func (e *Endpoint) register(c *tcpConn) bool {
 	}
 	e.conns[c.refText] = c
 	e.perIP[ip]++
-	e.metrics.Flows.WithLabelValues("TCP").Inc()
+	e.metrics.Flows.WithLabelValues(c.flow.transport).Inc()
 	return true
 }
 
@@ -105,29 +166,37 @@ func (e *Endpoint) unregister(c *tcpConn) {
 	if e.perIP[ip]--; e.perIP[ip] == 0 {
 		delete(e.perIP, ip)
 	}
-	if e.dialed[c.flow.remote] == c {
-		delete(e.dialed, c.flow.remote)
+	if e.dialed[c.target] == c {
+		delete(e.dialed, c.target)
 	}
-	e.metrics.Flows.WithLabelValues("TCP").Dec()
+	e.metrics.Flows.WithLabelValues(c.flow.transport).Dec()
 }
 
-// tcpPort returns the port of the listener for a local address, 0 without one.
-func (e *Endpoint) tcpPort(local netip.Addr) uint16 {
+// streamPort returns the port of the listener for a local address, 0 without one.
+func (e *Endpoint) streamPort(transport string, local netip.Addr) uint16 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, l := range e.tcp {
-		if a := l.local.Addr(); a == local || a.IsUnspecified() {
+		if a := l.local.Addr(); l.transport == transport && (a == local || a.IsUnspecified()) {
 			return l.local.Port()
 		}
 	}
 	return 0
 }
 
-// dial returns the connection we opened to remote, or opens one. It does not
+// dialKey says when a connection that we opened serves again. The name that was
+// asked for is part of it: over TLS the peer proved to be that one.
+type dialKey struct {
+	transport string
+	remote    netip.AddrPort
+	name      string // TLS only
+}
+
+// dial returns the connection we opened to a target, or opens one. It does not
 // wait: what is sent meanwhile is queued, and the flow closes when it fails.
-func (e *Endpoint) dial(remote netip.AddrPort) (*Flow, error) {
+func (e *Endpoint) dial(target dialKey) (*Flow, error) {
 	e.mu.Lock()
-	if c := e.dialed[remote]; c != nil {
+	if c := e.dialed[target]; c != nil {
 		e.mu.Unlock()
 		return c.flow, nil
 	}
@@ -135,7 +204,8 @@ func (e *Endpoint) dial(remote netip.AddrPort) (*Flow, error) {
 	if !e.dials.Allow() {
 		return nil, ErrBusy
 	}
-	c := e.newConn(netip.AddrPortFrom(e.resolver.source(remote), 0), remote)
+	c := e.newConn(target.transport, netip.AddrPortFrom(e.resolver.source(target.remote), 0), target.remote)
+	c.dialed, c.target = true, target
 	if !e.register(c) {
 		return nil, ErrBusy
 	}
@@ -144,7 +214,7 @@ func (e *Endpoint) dial(remote netip.AddrPort) (*Flow, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
-	e.dialed[remote] = c
+	e.dialed[target] = c
 	e.wg.Go(c.dial)
 	return c.flow, nil
 }

@@ -15,7 +15,26 @@ const (
 	writeTimeout = 10 * time.Second // a peer that does not read is dropped
 	dialTimeout  = 5 * time.Second
 	messageTime  = 30 * time.Second // for a message to arrive completely
+	openTimeout  = 10 * time.Second // for the headers and handshakes before messages
 )
+
+// carrier writes to the network what was queued for a connection.
+type carrier interface {
+	// write sends b, which holds messages that end at ends; a stream is not told.
+	write(b []byte, ends []int) error
+	Close() error
+}
+
+// stream is the carrier of TCP and TLS.
+type stream struct{ net.Conn }
+
+func (s stream) write(b []byte, _ []int) error {
+	if err := s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := s.Write(b)
+	return err
+}
 
 // tcpConn is one connection. Its reader handles messages inline and in order; a
 // writer runs only while something is queued, so an idle connection costs one
@@ -25,10 +44,13 @@ type tcpConn struct {
 	flow    *Flow
 	refText string
 	frames  framer // the reader's
+	dialed  bool   // by us
+	target  dialKey
 
 	mu      sync.Mutex
-	conn    net.Conn // nil while dialing
+	conn    carrier // nil until the handshake is over
 	queue   []byte
+	ends    []int // of the messages in queue, where the carrier wants to know
 	writing bool
 	closed  bool
 	drained chan struct{} // closed when the queue is empty, for drain
@@ -54,6 +76,9 @@ func (c *tcpConn) send(b []byte, _ netip.AddrPort) error {
 		return ErrFlowFull
 	}
 	c.queue = append(c.queue, b...)
+	if !c.flow.framed() {
+		c.ends = append(c.ends, len(c.queue))
+	}
 	c.startWriter()
 	return nil
 }
@@ -80,15 +105,11 @@ func (c *tcpConn) write() {
 			c.mu.Unlock()
 			return
 		}
-		b := c.queue
-		c.queue = spare[:0]
+		b, ends := c.queue, c.ends
+		c.queue, c.ends = spare[:0], nil
 		conn := c.conn
 		c.mu.Unlock()
-		err := conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if err == nil {
-			_, err = conn.Write(b)
-		}
-		if err != nil {
+		if err := conn.write(b, ends); err != nil {
 			c.close()
 		}
 		if spare = b; cap(b) > 64<<10 {
@@ -145,7 +166,7 @@ func (c *tcpConn) close() {
 	}
 	c.closed = true
 	hooks, conn := c.hooks, c.conn
-	c.hooks, c.queue = nil, nil
+	c.hooks, c.queue, c.ends = nil, nil, nil
 	c.mu.Unlock()
 	if conn != nil {
 		conn.Close()
@@ -164,16 +185,26 @@ func (c *tcpConn) dial() {
 		c.close()
 		return
 	}
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		conn.Close()
+	if c.flow.transport == "TLS" {
+		c.dialTLS(conn)
 		return
+	}
+	if c.opened(stream{conn}) {
+		c.serve(conn)
+	}
+}
+
+// opened gives c its carrier, and the carrier what was queued meanwhile.
+func (c *tcpConn) opened(conn carrier) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		conn.Close()
+		return false
 	}
 	c.conn = conn
 	c.startWriter()
-	c.mu.Unlock()
-	c.serve(conn)
+	return true
 }
 
 // serve reads until the connection ends.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,7 @@ import (
 // piped connects a client to an endpoint within a bubble.
 func piped(e *Endpoint) (client net.Conn, c *tcpConn) {
 	client, conn := net.Pipe()
-	e.adopt(conn)
+	e.adopt("TCP", conn, netip.AddrPort{})
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, c = range e.conns {

@@ -20,14 +20,19 @@ type udpListener struct {
 	hostport string // of Contact and Via; "" when it depends on the peer
 }
 
-// Listen opens a listener, "udp" or "tcp", and returns its address. Port 0 takes
+// Listen opens a listener, "udp", "tcp" or "tls", and returns its address. Port 0 takes
 // a free one.
 func (e *Endpoint) Listen(ctx context.Context, network, addr string) (netip.AddrPort, error) {
 	switch network {
 	case "udp":
 		return e.listenUDP(ctx, addr)
 	case "tcp":
-		return e.listenTCP(ctx, addr)
+		return e.listenStream(ctx, "TCP", addr)
+	case "tls":
+		if e.cfg.TLS == nil {
+			return netip.AddrPort{}, fmt.Errorf("listen on tls %s: no certificate", addr)
+		}
+		return e.listenStream(ctx, "TLS", addr)
 	}
 	return netip.AddrPort{}, fmt.Errorf("listen on %s: unknown network %q", addr, network)
 }
