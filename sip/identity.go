@@ -18,7 +18,7 @@ import (
 func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (auth.Identity, *wire.Response) {
 	source := req.Flow.Remote().Addr().Unmap()
 	if s.trusted(source) {
-		return asserted(req), nil
+		return s.asserted(req), nil
 	}
 	credentials := req.Each("Authorization") // never joined: RFC 3261 §7.3.1
 	if ok, wait := s.cfg.Throttle.Allow(source, ""); len(credentials) > 0 && !ok {
@@ -76,24 +76,45 @@ func (s *Server) trusted(source netip.Addr) bool {
 
 // asserted is the identity a trusted hop vouches for: the first SIP URI of
 // P-Asserted-Identity (RFC 3325 §9.1), else From. An anonymous one has no AOR.
-func asserted(req *wire.Request) auth.Identity {
+func (s *Server) asserted(req *wire.Request) auth.Identity {
 	who := auth.Identity{Trusted: true, DisplayName: req.From.Display}
-	text := req.From.URI
-	for _, v := range req.Values("P-Asserted-Identity") {
-		if aor, err := sipuri.AOR(v); err == nil && strings.HasPrefix(aor, "sip:") {
-			text = v
-			break
+	aor := s.assertedAOR(req)
+	if aor == "" {
+		if withheld(req) {
+			// RFC 3325 §7: the identity was taken out on the way. What From says then
+			// was vouched for by nobody.
+			who.DisplayName = ""
+			return who
 		}
-	}
-	aor, err := sipuri.AOR(text)
-	if err != nil {
-		return who
+		var err error
+		if aor, err = s.canonical(req.From.URI); err != nil {
+			return who
+		}
 	}
 	// RFC 3323 §4.1.1.3: the host of who wants to stay unknown.
 	if _, domain := sipuri.Split(aor); domain != "anonymous.invalid" {
 		who.AOR = aor
 	}
 	return who
+}
+
+func (s *Server) assertedAOR(req *wire.Request) string {
+	for _, v := range req.Values("P-Asserted-Identity") {
+		if aor, err := s.canonical(v); err == nil && strings.HasPrefix(aor, "sip:") {
+			return aor
+		}
+	}
+	return ""
+}
+
+// withheld reports whether the sender's identity was asked to be kept from us.
+func withheld(req *wire.Request) bool {
+	for token := range strings.SplitSeq(req.Header("Privacy"), ";") {
+		if strings.EqualFold(strings.TrimSpace(token), "id") {
+			return true
+		}
+	}
+	return false
 }
 
 // ownAddress lets a user register and publish for itself only.
@@ -106,11 +127,11 @@ func ownAddress(_ *Server, _ *wire.Request, t target, who auth.Identity) *wire.R
 
 // ownFrom lets a user subscribe and write under its own name only. What a
 // trusted hop asserts is not compared: From may be anonymous there.
-func ownFrom(_ *Server, req *wire.Request, _ target, who auth.Identity) *wire.Response {
+func ownFrom(s *Server, req *wire.Request, _ target, who auth.Identity) *wire.Response {
 	if who.Trusted {
 		return nil
 	}
-	if from, err := sipuri.AOR(req.From.URI); err != nil || from != who.AOR {
+	if from, err := s.canonical(req.From.URI); err != nil || from != who.AOR {
 		return &wire.Response{Status: 403, Reason: "From Is Not the Authenticated User"}
 	}
 	return nil

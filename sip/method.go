@@ -56,6 +56,10 @@ func (s *Server) subscribe(ctx context.Context, req *wire.Request, t target, who
 }
 
 func (s *Server) message(ctx context.Context, req *wire.Request, t target, who auth.Identity) {
+	if t.instance != "" {
+		s.cfg.IM.MessageInstance(ctx, req, t.aor, t.instance, who)
+		return
+	}
 	s.cfg.IM.Message(ctx, req, t.aor, who)
 }
 
@@ -72,7 +76,7 @@ func capabilities(events []string) []wire.Header {
 		{Name: "Accept", Value: "application/pidf+xml, application/resource-lists+xml, text/plain, message/cpim"},
 		{Name: "Accept-Encoding", Value: "identity"},
 		{Name: "Accept-Language", Value: "en"},
-		{Name: "Supported", Value: "eventlist, path"},
+		{Name: "Supported", Value: "eventlist, path, outbound, gruu"},
 		{Name: "Allow-Events", Value: strings.Join(events, ", ")},
 	}
 }

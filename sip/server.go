@@ -38,6 +38,8 @@ type Notifier interface {
 // IM answers MESSAGE.
 type IM interface {
 	Message(ctx context.Context, req *wire.Request, aor string, who auth.Identity)
+	// MessageInstance is for one device of a user.
+	MessageInstance(ctx context.Context, req *wire.Request, aor, instance string, who auth.Identity)
 }
 
 // Config is what a Server is made of.
@@ -50,7 +52,12 @@ type Config struct {
 	Pool     *shard.Pool
 	Metrics  *metrics.Metrics
 
+	// LocalPort reports whether SIP is listened on at a port; nil: on none but the
+	// default ones.
+	LocalPort func(port int) bool
+
 	Registrar Registrar
+	GRUUs     GRUUs
 	Presence  Presence
 	Notifier  Notifier
 	IM        IM
@@ -121,6 +128,12 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 	who, no := s.identify(ctx, req, t)
 	if no == nil {
 		no = m.authorize(s, req, t, who)
+	}
+	if no == nil {
+		no = t.refuse
+	}
+	if no == nil {
+		no = s.unreachable(ctx, t)
 	}
 	if no != nil {
 		s.respond(req, *no)

@@ -14,6 +14,7 @@ import (
 	"rollcall/internal/auth"
 	"rollcall/internal/metrics"
 	"rollcall/internal/shard"
+	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/internal/store/memory"
 	"rollcall/sip/wire"
@@ -55,6 +56,21 @@ func (s *services) Message(_ context.Context, req *wire.Request, aor string, who
 	s.call("message", req, aor, who)
 }
 
+func (s *services) MessageInstance(_ context.Context, req *wire.Request, aor, instance string, who auth.Identity) {
+	s.call("message", req, aor+" at "+instance, who)
+}
+
+// GRUU knows one temporary GRUU, and public ones of everything.
+func (s *services) GRUU(uri sipuri.URI) (aor, instance string, temporary, ok bool) {
+	value, _ := uri.Param("gr")
+	if value == "" {
+		return bob, "urn:x:1", true, uri.User == "tgruu.1" && uri.Host == "example.org"
+	}
+	return "sip:" + uri.User + "@" + uri.Host, value, false, strings.HasPrefix(value, "urn:")
+}
+
+func (s *services) Reachable(_, instance string) bool { return instance == "urn:x:1" }
+
 func (s *services) Events() []string { return []string{"presence", "presence.winfo"} }
 
 type face struct {
@@ -84,6 +100,7 @@ func newFace(t *testing.T, limit int) *face {
 	f.srv = New(Config{
 		Domains: []string{"example.org", "example.net"}, Auth: auth.New([]byte("0123456789abcdef"), users), Users: users,
 		Trust: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Throttle: auth.NewThrottle(), Pool: f.pool, Metrics: f.m,
+		LocalPort: func(port int) bool { return port == 15060 }, GRUUs: f.svc,
 		Registrar: f.svc, Presence: f.svc, Notifier: f.svc, IM: f.svc,
 	})
 	f.from("192.0.2.1:4000")
@@ -160,7 +177,7 @@ func TestMethods(t *testing.T) {
 		want        string
 		parts       []string
 	}{
-		{"OPTIONS", "sip:example.org", "<sip:example.org>", "200", []string{"Allow: REGISTER", "Accept: ", "Supported: eventlist, path", "Allow-Events: presence, presence.winfo"}},
+		{"OPTIONS", "sip:example.org", "<sip:example.org>", "200", []string{"Allow: REGISTER", "Accept: ", "Supported: eventlist, path, outbound, gruu", "Allow-Events: presence, presence.winfo"}},
 		{"OPTIONS", "sip:nobody@example.org", "<sip:nobody@example.org>", "200", nil},
 		{"INVITE", bob, "<" + bob + ">", "405", []string{"Allow: REGISTER"}},
 		{"BYE", bob, "<" + bob + ">;tag=x", "405", nil},
@@ -213,6 +230,26 @@ func TestTargets(t *testing.T) {
 		{"SUBSCRIBE", "sip:127.0.0.1:5060", "<" + bob + ">;tag=zz0123456789abcdef", "481", ""},
 		{"SUBSCRIBE", "sip:127.0.0.1:5060", "<" + bob + ">;tag=7", "481", ""},
 		{"MESSAGE", bob, "<" + bob + ">", "200", "message " + bob},
+		// Ports of ours mean nothing, others are other addresses.
+		{"REGISTER", "sip:example.org:5060", "<sip:alice@example.org:15060>", "200", "register " + alice},
+		{"REGISTER", "sip:example.org:5070", "<" + alice + ">", "403", ""},
+		{"REGISTER", "sip:example.org", "<sip:alice@example.org:5070>", "404", ""},
+		{"SUBSCRIBE", "sip:bob@example.org:5061", "<" + bob + ">", "200", "subscribe " + bob},
+		{"SUBSCRIBE", "sip:bob@example.org:5070", "<" + bob + ">", "403", ""},
+		{"SUBSCRIBE", "sip:bob@other.example:5060", "<" + bob + ">", "403", ""},
+		// RFC 5627 §6.1
+		{"MESSAGE", bob + ";gr=urn:x:1", "<" + bob + ">", "200", "message " + bob + " at urn:x:1 by"},
+		{"MESSAGE", "sip:bob@example.org:5060;gr=urn:x:1", "<" + bob + ">", "200", "message " + bob + " at urn:x:1 by"},
+		{"MESSAGE", bob + ";gr=urn:x:2", "<" + bob + ">", "480", ""},
+		{"MESSAGE", "sip:nobody@example.org;gr=urn:x:2", "<" + bob + ">", "404", ""},
+		{"MESSAGE", bob + ";gr=unknown", "<" + bob + ">", "404", ""},
+		{"MESSAGE", "sip:tgruu.1@example.org;gr", "<sip:tgruu.1@example.org;gr>", "200", "message " + bob + " at urn:x:1 by"},
+		{"MESSAGE", "sip:tgruu.2@example.org;gr", "<sip:tgruu.2@example.org;gr>", "404", ""},
+		{"MESSAGE", "sip:bob@other.example;gr=urn:x:1", "<" + bob + ">", "403", ""},
+		{"SUBSCRIBE", bob + ";gr=urn:x:1", "<" + bob + ">", "200", "subscribe " + bob},
+		{"SUBSCRIBE", bob + ";gr=urn:x:2", "<" + bob + ">", "480", ""},
+		{"SUBSCRIBE", "sip:tgruu.1@example.org;gr", "<" + bob + ">", "403", ""},
+		{"PUBLISH", alice + ";gr=urn:x:1", "<" + alice + ">", "200", "publish " + alice},
 	} {
 		f.svc.calls = nil
 		f.send(tc.method, tc.uri, alice, tc.to)
@@ -244,6 +281,9 @@ func TestAuthentication(t *testing.T) {
 		{"SUBSCRIBE", bob, bob, "<" + bob + ">", "alice", "secret", "example.org", "403"},
 		{"SUBSCRIBE", bob, "sip:x@other.example", "<" + bob + ">", "alice", "secret", "example.org", "403"},
 		{"MESSAGE", bob, alice, "<" + bob + ">", "alice", "secret", "example.org", "200"},
+		{"MESSAGE", bob, "sip:alice@example.org:15060", "<" + bob + ">", "alice", "secret", "example.org", "200"},
+		{"MESSAGE", bob + ";gr=unknown", alice, "<" + bob + ">", "alice", "secret", "example.org", "404"},
+		{"MESSAGE", bob + ";gr=unknown", bob, "<" + bob + ">", "alice", "secret", "example.org", "403"},
 		{"MESSAGE", bob, "sip:anonymous@anonymous.invalid", "<" + bob + ">", "alice", "secret", "example.org", "403"},
 	} {
 		f.send(tc.method, tc.uri, tc.from, tc.to)
@@ -269,6 +309,7 @@ func TestAssertedIdentity(t *testing.T) {
 	}
 	f.from("10.9.9.9:5060")
 	for _, tc := range []struct{ from, pai, want string }{
+		{"sip:alice@example.org:5060", "", "by sip:alice@example.org trusted=true"},
 		{alice, "", "by sip:alice@example.org trusted=true"},
 		{"sip:anonymous@anonymous.invalid", "", "by  trusted=true"},
 		{"sip:anonymous@anonymous.invalid", `"A" <sip:alice@example.org>, <tel:+1>`, "by sip:alice@example.org trusted=true"},
@@ -280,6 +321,31 @@ func TestAssertedIdentity(t *testing.T) {
 			lines = append(lines, "P-Asserted-Identity: "+tc.pai)
 		}
 		f.send("SUBSCRIBE", bob, tc.from, "<"+bob+">", lines...)
+		f.answer()
+		if len(f.svc.calls) != 1 || !strings.HasSuffix(f.svc.calls[0], tc.want) {
+			t.Errorf("%+v: %v", tc, f.svc.calls)
+		}
+	}
+}
+
+// RFC 3325 §7: with Privacy: id and no asserted identity nobody vouches for From.
+// An identity that is asserted all the same counts.
+func TestPrivacy(t *testing.T) {
+	f := newFace(t, 16)
+	f.from("10.9.9.9:5060")
+	for _, tc := range []struct{ privacy, pai, want string }{
+		{"none", "", "by sip:alice@example.org trusted=true"},
+		{"header", "", "by sip:alice@example.org trusted=true"},
+		{"id", "", "by  trusted=true"},
+		{"header; ID;critical", "", "by  trusted=true"},
+		{"id", "<sip:carol@example.net>", "by sip:carol@example.net trusted=true"},
+	} {
+		f.svc.calls = nil
+		lines := []string{"Privacy: " + tc.privacy}
+		if tc.pai != "" {
+			lines = append(lines, "P-Asserted-Identity: "+tc.pai)
+		}
+		f.send("SUBSCRIBE", bob, alice, "<"+bob+">", lines...)
 		f.answer()
 		if len(f.svc.calls) != 1 || !strings.HasSuffix(f.svc.calls[0], tc.want) {
 			t.Errorf("%+v: %v", tc, f.svc.calls)
@@ -361,7 +427,7 @@ func BenchmarkChallenge(b *testing.B) {
 	svc := &services{}
 	users := auth.NewUsers(memory.New(), time.Second)
 	srv := New(Config{Domains: []string{"example.org"}, Auth: auth.New([]byte("0123456789abcdef"), users), Users: users,
-		Throttle: auth.NewThrottle(), Pool: pool, Metrics: metrics.New(), Registrar: svc, Presence: svc, Notifier: svc, IM: svc})
+		Throttle: auth.NewThrottle(), Pool: pool, Metrics: metrics.New(), GRUUs: svc, Registrar: svc, Presence: svc, Notifier: svc, IM: svc})
 	done := make(chan struct{}, 1)
 	flow := wire.NewFlow("TCP", netip.MustParseAddrPort("127.0.0.1:5060"), netip.MustParseAddrPort("192.0.2.1:4000"),
 		func([]byte) error { done <- struct{}{}; return nil })

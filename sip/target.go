@@ -12,6 +12,10 @@ type target struct {
 	aor   string // canonical; empty inside a dialog
 	realm string // domain to authenticate in
 	shard int
+	// instance is the device meant, when the request went to a GRUU.
+	instance string
+	// refuse is owed to who has the right to ask.
+	refuse *wire.Response
 }
 
 // registration finds the address-of-record of a REGISTER: its To (RFC 3261 §10.3
@@ -33,7 +37,13 @@ func (s *Server) resource(req *wire.Request) (target, *wire.Response) {
 	if no := s.checkRequestURI(req); no != nil {
 		return target{}, no
 	}
-	t, no := s.address(req, req.RequestURI, relayingDenied)
+	var t target
+	var no *wire.Response
+	if _, gruu := req.URI.Param("gr"); gruu {
+		t, no = s.gruu(req)
+	} else {
+		t, no = s.address(req, req.RequestURI, relayingDenied)
+	}
 	if no == nil && req.Method != "PUBLISH" {
 		t.realm = s.realmOf(req, t.realm)
 	}
@@ -63,7 +73,7 @@ func (s *Server) checkRequestURI(req *wire.Request) *wire.Response {
 	if !sipScheme(req.URI.Scheme) && req.URI.Scheme != "pres" {
 		return &wire.Response{Status: 416}
 	}
-	if req.Method == "REGISTER" && !s.domains[req.URI.Host] {
+	if req.Method == "REGISTER" && s.ownDomain(req.URI) == "" {
 		return &relayingDenied
 	}
 	return nil
@@ -72,7 +82,7 @@ func (s *Server) checkRequestURI(req *wire.Request) *wire.Response {
 // address makes a target of an address in one of our domains; foreign is the
 // answer for others.
 func (s *Server) address(_ *wire.Request, text string, foreign wire.Response) (target, *wire.Response) {
-	aor, err := sipuri.AOR(text)
+	aor, err := s.canonical(text)
 	if err != nil {
 		return target{}, &wire.Response{Status: 404}
 	}
@@ -89,7 +99,7 @@ func (s *Server) address(_ *wire.Request, text string, foreign wire.Response) (t
 // realmOf returns the domain of the sender when it is ours: that is where its
 // account is.
 func (s *Server) realmOf(req *wire.Request, otherwise string) string {
-	from, err := sipuri.AOR(req.From.URI)
+	from, err := s.canonical(req.From.URI)
 	if err != nil {
 		return otherwise
 	}

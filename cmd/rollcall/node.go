@@ -134,7 +134,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: registrations{n.registrar, n.messages}, Presence: n.presence, Notifier: n.notifier, IM: n.messages,
+		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort,
+		Presence: n.presence, Notifier: n.notifier, IM: n.messages,
 	})
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes

@@ -18,12 +18,13 @@ var ours = map[string]bool{
 // forwardedHead returns the header lines of the request to send on, each with
 // its CRLF, Via lines included (RFC 3261 §16.6).
 func forwardedHead(req *wire.Request, trusted bool) []byte {
-	keepIdentity := trusted && !hasPrivacyID(req)
+	asked := privacyOf(req)
+	keepIdentity := trusted && !asked.id
 	var b []byte
 	for _, h := range req.Lines() {
 		name := strings.ToLower(h.Name)
 		// RFC 3325 §5: a claim of identity counts only from a trusted hop.
-		if ours[name] || (name == "p-asserted-identity" && !keepIdentity) {
+		if ours[name] || (name == "p-asserted-identity" && !keepIdentity) || (asked.header && revealing[name]) {
 			continue
 		}
 		b = append(b, h.Name...)
@@ -32,17 +33,6 @@ func forwardedHead(req *wire.Request, trusted bool) []byte {
 		b = append(b, "\r\n"...)
 	}
 	return b
-}
-
-// hasPrivacyID reports whether the asserted identity must not reach a client
-// (RFC 3325 §7).
-func hasPrivacyID(req *wire.Request) bool {
-	for p := range strings.SplitSeq(req.Header("Privacy"), ";") {
-		if strings.EqualFold(strings.TrimSpace(p), "id") {
-			return true
-		}
-	}
-	return false
 }
 
 // withRoute puts the Path of a binding in front as Route (RFC 3327 §5.4).

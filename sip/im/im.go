@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,11 +133,26 @@ func (r *Relay) Message(ctx context.Context, req *wire.Request, aor string, who 
 		respond(req, r.keep(ctx, req, aor, who.AOR, head))
 		return
 	}
-	r.relay(req, aor, who.AOR, head, groups)
+	r.relay(req, aor, who.AOR, head, groups, r.storable(req))
 }
 
-// relay sends req to all groups of contacts.
-func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [][]target) {
+// MessageInstance relays req to the contacts of one instance of the user, where
+// the request went to a GRUU. It is not kept: RFC 5627 §6.1 wants 480.
+func (r *Relay) MessageInstance(ctx context.Context, req *wire.Request, aor, instance string, who auth.Identity) {
+	if resp, ok := r.refuse(ctx, req, aor, who); !ok {
+		respond(req, resp)
+		return
+	}
+	group := r.instance(aor, instance, req.Flow)
+	if len(group) == 0 {
+		respond(req, wire.Response{Status: 480})
+		return
+	}
+	r.relay(req, aor, who.AOR, forwardedHead(req, who.Trusted), [][]target{group}, false)
+}
+
+// relay sends req to all groups of contacts; keep: when nobody takes it, keep it.
+func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [][]target, keep bool) {
 	pass := passageOf(req, aor)
 	if !r.enter(pass) {
 		// RFC 3261 §8.2.2.2, §16.3 step 4: it is on its way already, and came back.
@@ -156,7 +172,7 @@ func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [
 	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hops, Head: head, Body: req.Body}
 	r.send(out, groups, func(best *wire.Result) {
 		r.leave(pass)
-		if !unreached(best) || !r.storable(req) {
+		if !unreached(best) || !keep {
 			r.inFlight.Add(-1)
 			answer(req, best)
 			return
@@ -182,6 +198,10 @@ func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who a
 	}
 	if options := req.Header("Proxy-Require"); options != "" {
 		return wire.Response{Status: 420, Headers: []wire.Header{{Name: "Unsupported", Value: options}}}, false
+	}
+	if missing := privacyOf(req).missing; len(missing) > 0 {
+		// RFC 3323 §5: rather nothing than half of what was asked for.
+		return wire.Response{Status: 500, Reason: "Privacy Not Provided: " + strings.Join(missing, " ")}, false
 	}
 	if len(req.Body) > r.cfg.MaxBody {
 		return wire.Response{Status: 413}, false

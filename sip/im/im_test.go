@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,12 +91,16 @@ func message(t *testing.T, n *network, who auth.Identity, wait time.Duration, li
 		}
 		r := New(Config{Bindings: n, Users: n, Sender: n, Wheel: w, MaxBody: 100})
 		flow := flowTo("TCP", func(b []byte) error { answers = append(answers, string(b)); return nil })
-		body := "hello"
+		body, instance := "hello", ""
 		head := "MESSAGE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:4000;branch=z9hG4bKx\r\n" +
 			"From: <sip:alice@example.org>;tag=1\r\nTo: <sip:bob@example.org>\r\nCall-ID: c\r\nCSeq: 7 MESSAGE\r\nContent-Type: text/plain\r\n"
 		for _, l := range lines {
 			if b, ok := strings.CutPrefix(l, "body "); ok {
 				body = b
+				continue
+			}
+			if urn, ok := strings.CutPrefix(l, "instance "); ok {
+				instance = urn
 				continue
 			}
 			head += l + "\r\n"
@@ -104,7 +109,11 @@ func message(t *testing.T, n *network, who auth.Identity, wait time.Duration, li
 		if err != nil {
 			t.Fatal(owed, err)
 		}
-		r.Message(t.Context(), req, bob, who)
+		if instance == "" {
+			r.Message(t.Context(), req, bob, who)
+		} else {
+			r.MessageInstance(t.Context(), req, bob, instance, who)
+		}
 		time.Sleep(wait)
 		synctest.Wait()
 		if wait > 0 && r.inFlight.Load() != 0 {
@@ -259,6 +268,80 @@ func TestFlowsOfOneInstance(t *testing.T) {
 }
 
 // Silence ends before the sender gives up, with what is known by then.
+// RFC 5627 §6.1: only the instance, its newest contact first, the next after 408
+// and 430 only.
+func TestInstance(t *testing.T) {
+	bindings := []store.Binding{
+		{Contact: "sip:new@h", Flow: "TCP 1", Instance: "urn:uuid:a"}, {Contact: "sip:old@h", Flow: "TCP 2", Instance: "urn:uuid:A"},
+		{Contact: "sip:other@h", Flow: "TCP 3", Instance: "urn:uuid:b"}, {Contact: "sip:none@h", Flow: "TCP 4"},
+	}
+	for _, tc := range []struct {
+		instance, want string
+		answer         int
+		sent           []string
+	}{
+		{"urn:uuid:a", "200", 200, []string{"sip:new@h"}},
+		{"urn:uuid:a", "200", 430, []string{"sip:new@h", "sip:old@h"}},
+		{"urn:uuid:a", "486", 486, []string{"sip:new@h"}},
+		{"urn:uuid:c", "480", 0, nil},
+	} {
+		n := &network{bindings: bindings, answers: map[string]wire.Result{"sip:new@h": {Status: tc.answer}}}
+		if got := one(t, message(t, n, alice, 0, "instance "+tc.instance)); got != tc.want {
+			t.Errorf("%+v: %s", tc, got)
+		}
+		var sent []string
+		for _, out := range n.sent {
+			sent = append(sent, out.RequestURI)
+		}
+		if !slices.Equal(sent, tc.sent) {
+			t.Errorf("%+v: sent to %q", tc, sent)
+		}
+	}
+	if got := one(t, message(t, &network{users: map[string]error{}}, alice, 0, "instance urn:uuid:a")); got != "404" {
+		t.Errorf("unknown user: %s", got)
+	}
+}
+
+// RFC 5626 §7: a contact with outbound is reached over its flow or not at all.
+func TestOutboundOverItsFlowOnly(t *testing.T) {
+	n := &network{dead: map[string]bool{"udp": true}, bindings: []store.Binding{{Contact: "sip:b@h", Flow: "udp", Instance: "urn:uuid:a", RegID: 1}}}
+	if got := one(t, message(t, n, alice, 0)); got != "480" || len(n.sent) != 0 {
+		t.Errorf("%s, %d sent", got, len(n.sent))
+	}
+}
+
+// RFC 3323 §5.
+func TestPrivacy(t *testing.T) {
+	for _, tc := range []struct {
+		privacy, want string
+		via, pai      bool
+	}{
+		{"none", "200", true, true},
+		{"id", "200", true, false},
+		{"header", "200", false, true},
+		{"header;id;critical", "200", false, false},
+		{"user", "200", true, true},
+		{"user;critical", "500", false, false},
+	} {
+		n := &network{bindings: []store.Binding{{Contact: "sip:b@h", Flow: "TCP 1"}}}
+		answers := message(t, n, auth.Identity{AOR: alice.AOR, Trusted: true}, 0, "Privacy: "+tc.privacy, "P-Asserted-Identity: <sip:alice@example.org>", "User-Agent: x", "v: SIP/2.0/TCP h;branch=z9hG4bK2")
+		if got := one(t, answers); got != tc.want {
+			t.Errorf("%s: %s", tc.privacy, got)
+		}
+		if tc.want != "200" {
+			continue
+		}
+		head := string(n.sent[0].Head)
+		if strings.Contains(head, "\r\nv: ") != tc.via || strings.HasPrefix(head, "Via: ") != tc.via || strings.Contains(head, "User-Agent") != tc.via ||
+			strings.Contains(head, "P-Asserted-Identity") != tc.pai || !strings.Contains(head, "Privacy: ") {
+			t.Errorf("%s:\n%s", tc.privacy, head)
+		}
+		if !strings.Contains(answers[0], "Via: SIP/2.0/TCP 192.0.2.1:4000") {
+			t.Errorf("%s: the answer has lost its way\n%s", tc.privacy, answers[0])
+		}
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	n := &network{
 		bindings: []store.Binding{{Contact: "sip:b1@h", Flow: "UDP"}, {Contact: "sip:b2@h", Flow: "UDP"}},

@@ -1,6 +1,8 @@
 package im
 
 import (
+	"strings"
+
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/sip/wire"
@@ -25,7 +27,7 @@ func (r *Relay) targets(aor string, like *wire.Flow) [][]target {
 			continue
 		}
 		t := target{uri: b.Contact, path: b.Path, flow: flow}
-		if b.RegID == 0 {
+		if b.RegID == 0 || b.Instance == "" {
 			groups = append(groups, []target{t})
 			continue
 		}
@@ -40,14 +42,30 @@ func (r *Relay) targets(aor string, like *wire.Flow) [][]target {
 	return groups
 }
 
+// instance returns the reachable contacts of one instance, to be tried one after
+// the other, the newest first (RFC 5627 §6.1).
+func (r *Relay) instance(aor, instance string, like *wire.Flow) []target {
+	var group []target
+	for _, b := range r.cfg.Bindings.Bindings(aor) {
+		if !strings.EqualFold(b.Instance, instance) {
+			continue
+		}
+		if flow := r.flow(b, like); flow != nil {
+			group = append(group, target{uri: b.Contact, path: b.Path, flow: flow})
+		}
+	}
+	return group
+}
+
 // flow returns the flow of a binding. Where a stream is gone the contact is out
 // of reach: the address in it is as a rule a private one. Datagrams need no flow.
+// A binding with outbound is reached over its flow only (RFC 5626 §7).
 func (r *Relay) flow(b store.Binding, like *wire.Flow) *wire.Flow {
 	if f := r.cfg.Sender.Flow(b.Flow); f != nil && f.Alive() {
 		return f
 	}
 	uri, err := sipuri.Parse(b.Contact)
-	if err != nil || len(b.Path) > 0 || !overUDP(uri) {
+	if err != nil || len(b.Path) > 0 || b.RegID != 0 || !overUDP(uri) {
 		return nil
 	}
 	f, err := r.cfg.Sender.FlowTo(uri, like)
