@@ -30,6 +30,7 @@ import (
 	"rollcall/sip/registrar"
 	"rollcall/sip/winfo"
 	"rollcall/sip/wire"
+	"rollcall/sip/xcapdiff"
 	"rollcall/xcap"
 	"rollcall/xcap/usage"
 )
@@ -56,6 +57,7 @@ type node struct {
 	policy    *policy.Engine
 	presence  *presence.Service
 	lists     *rls.Service
+	diff      *xcapdiff.Service
 	registrar *registrar.Registrar
 	messages  *im.Relay
 	notifier  *event.Notifier
@@ -122,6 +124,9 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
 	n.notifier.Register(winfo.New(n.watchers))
+	usages := usage.All(usage.Options{TestUsages: cfg.EnableTestUsages})
+	n.diff = n.newDiff(usages)
+	n.notifier.Register(n.diff)
 	n.presence.Notify(n.notifier.Changed)
 	n.registrar = registrar.New(registrar.Config{
 		Store: n.store, Pool: n.pool, Wheel: n.wheel, Bus: &n.bus, Metrics: n.metrics,
@@ -141,7 +146,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	limits.Bytes = cfg.MaxDocumentBytes
 	n.xcap = newHTTPServer(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
-		Usages: usage.All(usage.Options{TestUsages: cfg.EnableTestUsages}), Limits: limits,
+		Usages: usages, Limits: limits,
 		Trust: trust, Throttle: throttle, Metrics: n.metrics,
 	}))
 	n.admin = newHTTPServer(n.adminHandler())
@@ -183,6 +188,7 @@ func (n *node) subscribe() {
 		case bus.DocumentChanged:
 			n.presence.DocumentChanged(e)
 			n.lists.DocumentChanged(e)
+			n.diff.DocumentChanged(e)
 		case bus.UserChanged:
 			n.users.Forget(e.AOR)
 			n.policy.Forget(e.AOR) // before presence asks it again
