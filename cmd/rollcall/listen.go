@@ -5,19 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"rollcall/sip/wire"
 )
-
-// maxHTTPConns bounds the connections of one HTTP listener.
-const maxHTTPConns = 8192
 
 // listenSIP opens UDP and TCP on one address: RFC 3261 §18.2.1 wants both.
 func listenSIP(ctx context.Context, e *wire.Endpoint, addr string) (netip.AddrPort, error) {
@@ -59,15 +53,6 @@ func withPort(ctx context.Context, addr string) (string, error) {
 	return "", listenError{fmt.Errorf("SIP: no port on %s is free for both UDP and TCP", host)}
 }
 
-func listenHTTP(ctx context.Context, what, addr string) (net.Listener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, cannotListen(what, addr, err)
-	}
-	return &boundedListener{Listener: l, slots: make(chan struct{}, maxHTTPConns), closed: make(chan struct{})}, nil
-}
-
 // cannotListen says why, without the words of system calls where they are known.
 func cannotListen(what, addr string, err error) error {
 	switch {
@@ -92,70 +77,4 @@ func (n *node) reachable(a netip.AddrPort) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(a.Port())))
-}
-
-func (n *node) xcapURL() string {
-	bound := n.xcapSocket.Addr().String()
-	if a, err := netip.ParseAddrPort(bound); err == nil {
-		bound = n.reachable(a)
-	}
-	return "http://" + bound + n.cfg.XCAPRoot[0]
-}
-
-func (n *node) adminAddr() string { return n.adminSocket.Addr().String() }
-
-// newHTTPServer returns a server whose clients cannot hold it up: each phase has
-// its deadline, and headers above the limit get 431.
-func newHTTPServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-	}
-}
-
-// boundedListener accepts only so many connections at a time; others wait in the
-// kernel's queue.
-type boundedListener struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-// Accept waits for a free slot, then for a connection.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &boundedConn{Conn: c, release: func() { <-l.slots }}, nil
-}
-
-// Close stops accepting.
-func (l *boundedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// boundedConn gives its slot back when it is closed.
-type boundedConn struct {
-	net.Conn
-	once    sync.Once
-	release func()
-}
-
-// Close closes the connection.
-func (c *boundedConn) Close() error {
-	defer c.once.Do(c.release)
-	return c.Conn.Close()
 }

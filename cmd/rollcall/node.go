@@ -14,7 +14,9 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/bus"
+	"rollcall/internal/certs"
 	"rollcall/internal/config"
+	"rollcall/internal/httpd"
 	"rollcall/internal/metrics"
 	"rollcall/internal/resourcelist"
 	"rollcall/internal/shard"
@@ -64,9 +66,13 @@ type node struct {
 	endpoint  *wire.Endpoint
 	gate      gate
 
-	xcap, admin             *http.Server
-	xcapSocket, adminSocket net.Listener
-	sipAddrs                []netip.AddrPort
+	certs       *certs.Store // nil: none
+	xcap        *httpd.Server
+	admin       *http.Server
+	xcapSocket  net.Listener
+	httpsSocket net.Listener // nil: none
+	adminSocket net.Listener
+	sipAddrs    []netip.AddrPort
 
 	ready  atomic.Bool
 	failed chan error // a listener that ended by itself
@@ -76,7 +82,7 @@ type node struct {
 
 // newNode opens the database and makes all parts. Nothing listens yet.
 func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
-	n := &node{cfg: cfg, metrics: metrics.New(), failed: make(chan error, 2), gate: gate{open: make(chan struct{})}}
+	n := &node{cfg: cfg, metrics: metrics.New(), failed: make(chan error, 3), gate: gate{open: make(chan struct{})}}
 	var err error
 	if n.store, err = openStore(ctx, &cfg.Place, store.Options{Hook: n.metrics.Commit, Deleted: cfg.DeletedHistory}); err != nil {
 		return nil, err
@@ -87,6 +93,9 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	}
 	if n.gruuKey, err = n.store.Secret(ctx, gruuSecret); err != nil {
 		return nil, errors.Join(databaseError{err}, n.store.Close())
+	}
+	if n.certs, err = newCerts(&cfg.HTTP, n.store); err != nil {
+		return nil, errors.Join(err, n.store.Close())
 	}
 	n.wheel = wheel.New(tick)
 	n.pool = shard.New(cfg.QueueLimit, func(any) { n.metrics.Panics.Inc() })
@@ -144,12 +153,12 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes
-	n.xcap = newHTTPServer(xcap.New(xcap.Config{
+	n.xcap = n.newXCAPServer(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
 		Usages: usages, Limits: limits,
-		Trust: trust, Throttle: throttle, Metrics: n.metrics,
-	}))
-	n.admin = newHTTPServer(n.adminHandler())
+		Trust: trust, Throttle: throttle, Basic: cfg.BasicAuth, Metrics: n.metrics,
+	}), trust)
+	n.admin = newAdminServer(n.adminHandler())
 }
 
 // newRelay makes the relay for MESSAGE.
@@ -225,21 +234,24 @@ func (n *node) start(ctx context.Context) error {
 		n.sipAddrs = append(n.sipAddrs, bound)
 	}
 	var err error
-	if n.xcapSocket, err = listenHTTP(ctx, "XCAP", n.cfg.HTTPListen); err != nil {
+	if err := n.listenXCAP(ctx); err != nil {
 		return err
 	}
-	if n.adminSocket, err = listenHTTP(ctx, "admin", n.cfg.AdminListen); err != nil {
+	if n.adminSocket, err = listenHTTP(ctx, "admin", n.cfg.AdminListen, httpd.Bounds{Total: maxHTTPConns}); err != nil {
 		return err
 	}
-	n.serveHTTP(n.admin, n.adminSocket)
+	n.serveHTTP(n.admin.Serve, n.adminSocket)
 	if err := n.restore(ctx); err != nil {
 		return err
 	}
 	n.gate.lift()
-	n.serveHTTP(n.xcap, n.xcapSocket)
+	n.serveXCAP()
 	background, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	n.wg.Go(func() { n.reap(background) })
+	if n.certs != nil {
+		n.wg.Go(func() { n.watchCerts(background) })
+	}
 	n.ready.Store(true)
 	return nil
 }
@@ -258,14 +270,6 @@ func (n *node) restore(ctx context.Context) error {
 		return fmt.Errorf("restoring subscriptions: %w", err)
 	}
 	return nil
-}
-
-func (n *node) serveHTTP(s *http.Server, l net.Listener) {
-	n.wg.Go(func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			n.failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
-		}
-	})
 }
 
 // reap removes expired rows: none outlives its expiry by a minute.

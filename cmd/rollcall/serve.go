@@ -75,7 +75,9 @@ func printAddresses(con console, n *node) {
 	for _, a := range n.sipAddrs {
 		fmt.Fprintf(w, "  SIP     %s (UDP and TCP)\n", a)
 	}
-	fmt.Fprintf(w, "  XCAP    %s\n", n.xcapURL())
+	for _, url := range n.xcapURLs() {
+		fmt.Fprintf(w, "  XCAP    %s\n", url)
+	}
 	fmt.Fprintf(w, "  Admin   http://%s/ (healthz, readyz, metrics)\n", n.adminAddr())
 	if n.cfg.Postgres() {
 		fmt.Fprintf(w, "  Data    PostgreSQL\n")

@@ -19,9 +19,6 @@ func (n *node) stop() {
 	}
 	n.gate.lift() // readers may wait there
 	step("XCAP", n.xcap.Shutdown(ctx))
-	if n.xcapSocket != nil {
-		n.xcapSocket.Close() // Shutdown does not know it when it never served
-	}
 	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))
@@ -31,9 +28,7 @@ func (n *node) stop() {
 		n.cancel()
 	}
 	step("admin", n.admin.Shutdown(ctx))
-	if n.adminSocket != nil {
-		n.adminSocket.Close()
-	}
+	n.closeSockets()
 	n.wg.Wait()
 	step("database", n.store.Close())
 }

@@ -35,6 +35,7 @@ type Tree struct {
 type Config struct {
 	Place `embed:""`
 	Tree  `embed:""`
+	HTTP  `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
 	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
@@ -146,6 +147,9 @@ func (c *Config) Normalize() error {
 		return fmt.Errorf("advertise: %q is not a host", c.Advertise)
 	}
 	if err := checkListen("http-listen", c.HTTPListen); err != nil {
+		return err
+	}
+	if err := c.HTTP.Normalize(); err != nil {
 		return err
 	}
 	if err := c.Tree.Normalize(); err != nil {

@@ -169,3 +169,31 @@ func TestReadme(t *testing.T) {
 		}
 	}
 }
+
+func TestHTTP(t *testing.T) {
+	for _, tc := range []struct{ want, args string }{
+		{"https-listen", "--https-listen=127.0.0.1:1"},
+		{"https-listen", "--https-listen=1 --tls-cert=a --tls-key=b"},
+		{"tls-key", "--tls-cert=a --tls-cert=b --tls-key=c"},
+		{"tls-key", "--tls-key=c"},
+		{"acme-domain", "--acme-domain=localhost"},
+		{"acme-domain", "--acme-domain=*.example.org"},
+		{"acme-directory", "--acme-directory=letsencrypt"},
+		{"cors-origin", "--cors-origin=mail.example.org"},
+		{"cors-origin", "--cors-origin=https://mail.example.org/"},
+		{"cors-origin", "--cors-origin=null"},
+		{"max-address-connections", "--max-address-connections=0"},
+	} {
+		if _, err := parseArgs(t, strings.Fields(tc.args)...); err == nil || !strings.HasPrefix(err.Error(), tc.want+":") {
+			t.Errorf("%s: error %v", tc.args, err)
+		}
+	}
+	c, err := parseArgs(t, "--https-listen=:443", "--tls-cert=a,b", "--tls-key=c,d", "--acme-domain=XCAP.example.org", "--cors-origin=https://Mail.example.org:8443,*")
+	if err != nil || len(c.TLSCert) != 2 || c.TLSKey[1] != "d" || c.ACMEDomain[0] != "xcap.example.org" ||
+		c.CORSOrigin[0] != "https://mail.example.org:8443" || c.CORSOrigin[1] != "*" || !c.TLS() {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := parseArgs(t, "--acme-domain=xcap.example.org"); err != nil || !c.TLS() {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

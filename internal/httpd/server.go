@@ -16,7 +16,8 @@ import (
 // repeat it.
 const (
 	maxTarget = 16 << 10
-	maxHeader = 48 << 10 // with the request line; above it net/http answers 431
+	maxHeader = 16 << 10                // without credentials
+	maxHead   = 2*maxTarget + maxHeader // request line and header; above it net/http answers 431
 )
 
 // Config says how to serve. Handler is required.
@@ -24,6 +25,10 @@ type Config struct {
 	Handler http.Handler
 	TLS     *tls.Config // of ServeTLS; Protocols are to be offered in it
 	Trust   hop.Trust   // front ends
+
+	// Challenges, which may be nil, wraps the handler with what a certification
+	// authority asks for.
+	Challenges func(http.Handler) http.Handler
 
 	Roots   []string // paths of the XCAP roots, for those who look for them
 	Origins []string // of web pages that may send requests; "*" for all
@@ -39,9 +44,10 @@ func Protocols() []string { return []string{"h2", "http/1.1"} }
 
 // Server serves HTTP on any number of listeners.
 type Server struct {
-	cfg  Config
-	cors cors
-	http *http.Server
+	cfg   Config
+	cors  cors
+	inner http.Handler
+	http  *http.Server
 }
 
 // New returns a server whose clients cannot hold it up: each phase of a request
@@ -51,6 +57,10 @@ func New(cfg Config) *Server {
 		cfg.ReadTimeout = 30 * time.Second
 	}
 	s := &Server{cfg: cfg, cors: newCORS(cfg.Origins)}
+	s.inner = cfg.Handler
+	if cfg.Challenges != nil {
+		s.inner = cfg.Challenges(cfg.Handler)
+	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		TLSConfig:         cfg.TLS,
@@ -58,7 +68,7 @@ func New(cfg Config) *Server {
 		ReadTimeout:       cfg.ReadTimeout,
 		WriteTimeout:      2 * cfg.ReadTimeout,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    maxHead,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
 		// Broken handshakes and the like are the noise of any public address.
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
@@ -95,11 +105,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case len(r.RequestURI) > maxTarget:
 		plain(rw, r, http.StatusRequestURITooLong, "the request target is too long")
+	case headerSize(r.Header) > maxHeader:
+		plain(rw, r, http.StatusRequestHeaderFieldsTooLarge, "the header is too long")
 	case s.cors.answer(rw, r):
 	case s.discover(rw, r):
 	default:
-		s.cfg.Handler.ServeHTTP(rw, r)
+		s.inner.ServeHTTP(rw, r)
 	}
+}
+
+// headerSize is the length of a header without credentials.
+func headerSize(h http.Header) (size int) {
+	for name, values := range h {
+		if name == "Authorization" {
+			continue
+		}
+		for _, v := range values {
+			size += len(name) + len(": \r\n") + len(v)
+		}
+	}
+	return size
 }
 
 // writer notes what was answered.

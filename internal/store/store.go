@@ -242,6 +242,7 @@ type Store interface {
 	Documents
 	Messages
 	History
+	Certificates
 	SoftState
 	// Secret returns the named random secret of 32 octets, made at first use
 	// and the same ever after, on every node.

@@ -7,8 +7,6 @@ import (
 	"rollcall/internal/store"
 )
 
-var _ store.Certificates = (*Store)(nil)
-
 // Certificate implements store.Certificates.
 func (s *Store) Certificate(ctx context.Context, name string) ([]byte, error) {
 	s.mu.RLock()

@@ -3,11 +3,8 @@ package postgres
 import (
 	"context"
 
-	"rollcall/internal/store"
 	"rollcall/internal/store/row"
 )
-
-var _ store.Certificates = (*Store)(nil)
 
 // Certificate implements store.Certificates.
 func (s *Store) Certificate(ctx context.Context, name string) (value []byte, err error) {

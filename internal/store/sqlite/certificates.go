@@ -9,8 +9,6 @@ import (
 	"rollcall/internal/store/row"
 )
 
-var _ store.Certificates = (*Store)(nil)
-
 // Certificate implements store.Certificates.
 func (s *Store) Certificate(ctx context.Context, name string) (value []byte, err error) {
 	err = s.db.QueryRowContext(ctx, `SELECT value FROM certificates WHERE name = ?`, name).Scan(&value)

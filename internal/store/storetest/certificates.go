@@ -8,12 +8,8 @@ import (
 	"rollcall/internal/store"
 )
 
-func testCertificates(t *testing.T, all store.Store) {
+func testCertificates(t *testing.T, s store.Store) {
 	ctx := context.Background()
-	s, ok := all.(store.Certificates)
-	if !ok {
-		t.Fatal("no place for certificates")
-	}
 	if _, err := s.Certificate(ctx, "example.org"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("absent certificate: %v", err)
 	}
