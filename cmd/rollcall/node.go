@@ -133,7 +133,9 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
 	n.notifier.Register(winfo.New(n.watchers))
-	usages := usage.All(usage.Options{TestUsages: cfg.EnableTestUsages})
+	usages := usage.All(usage.Options{
+		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
+	})
 	n.diff = n.newDiff(usages)
 	n.notifier.Register(n.diff)
 	n.presence.Notify(n.notifier.Changed)
@@ -155,7 +157,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	limits.Bytes = cfg.MaxDocumentBytes
 	n.xcap = n.newXCAPServer(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
-		Usages: usages, Limits: limits,
+		Usages: usages, Limits: limits, Quotas: quotas(cfg), Delegates: delegates(cfg), SuperUsers: cfg.SuperUsers, Watchers: n.watching,
 		Trust: trust, Throttle: throttle, Basic: cfg.BasicAuth, Metrics: n.metrics,
 	}), trust)
 	n.admin = newAdminServer(n.adminHandler())

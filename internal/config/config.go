@@ -36,6 +36,7 @@ type Config struct {
 	Place `embed:""`
 	Tree  `embed:""`
 	HTTP  `embed:""`
+	XCAP  `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
 	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
@@ -156,6 +157,9 @@ func (c *Config) Normalize() error {
 		return err
 	}
 	if _, err := c.TrustedPrefixes(); err != nil {
+		return err
+	}
+	if err := c.XCAP.normalize(c.Domain[0]); err != nil {
 		return err
 	}
 	if err := c.normalizeServiceRoute(); err != nil {

@@ -122,7 +122,11 @@ func parse(path string, data []byte) (map[string]value, error) {
 		if _, twice := out[key.Value]; twice {
 			return nil, fmt.Errorf("%s:%d: setting %q occurs twice", path, key.Line, key.Value)
 		}
-		text, err := textOf(val)
+		read := textOf
+		if key.Value == "delegates" {
+			read = textOfDelegates
+		}
+		text, err := read(val)
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %s: %w", path, val.Line, key.Value, err)
 		}

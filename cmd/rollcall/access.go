@@ -1,0 +1,38 @@
+package main
+
+import (
+	"rollcall/internal/config"
+	"rollcall/xcap"
+	"rollcall/xcap/usage"
+)
+
+// quotas are what the configuration allows each user over XCAP.
+func quotas(cfg *config.Config) xcap.Quotas {
+	return xcap.Quotas{
+		Documents: cfg.MaxDocuments, Bytes: cfg.MaxTotalBytes, Entries: cfg.MaxEntries,
+		Writes: cfg.WriteRate, WriteBurst: cfg.WriteBurst,
+	}
+}
+
+// delegates are the users that the configuration lets into others' documents.
+func delegates(cfg *config.Config) []xcap.Delegate {
+	grants, _ := cfg.Grants(cfg.Domain[0]) // checked by Normalize
+	out := make([]xcap.Delegate, len(grants))
+	for i, g := range grants {
+		out[i] = xcap.Delegate{User: g.User, For: []string{g.Owner}, Write: g.Write}
+		if g.AUID != "" {
+			out[i].AUIDs = []string{g.AUID}
+		}
+	}
+	return out
+}
+
+// watching gives XCAP what presence knows of the watchers of a presentity.
+func (n *node) watching(presentity string) []usage.Watcher {
+	known := n.presence.Watchers(presentity)
+	out := make([]usage.Watcher, len(known))
+	for i, w := range known {
+		out[i] = usage.Watcher(w)
+	}
+	return out
+}
