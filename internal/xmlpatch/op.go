@@ -1,0 +1,110 @@
+package xmlpatch
+
+import (
+	"slices"
+
+	"rollcall/internal/xmlscan"
+)
+
+// Kind is what an operation does; it is the name of its element.
+type Kind string
+
+// Kinds of operations (RFC 5261 §4.3 to §4.5).
+const (
+	Add     Kind = "add"
+	Replace Kind = "replace"
+	Remove  Kind = "remove"
+)
+
+// Op is one patch operation.
+type Op struct {
+	Kind    Kind
+	Sel     string            // selector of the one node concerned
+	Pos     string            // of an add: before, after, prepend; empty appends
+	Type    string            // of an add: @attribute or namespace::prefix
+	WS      string            // of a remove: before, after, both
+	Content []byte            // what stands inside the element, as written
+	Scope   []xmlscan.Binding // namespaces in which Sel, Type and Content are read
+}
+
+// maxOps bounds a patch: the document is scanned after every operation.
+const maxOps = 256
+
+// Parse reads the operations that are the children of an element of a patch
+// document, all of the namespace given.
+func Parse(d *xmlscan.Doc, parent int, space string) ([]Op, error) {
+	if !d.Blank(parent) {
+		return nil, fail(invalidDiffFormat, "text between the operations")
+	}
+	var ops []Op
+	for i := range d.Children(parent) {
+		e := &d.Elements[i]
+		kind := Kind(e.Local)
+		if e.Space != space || kind != Add && kind != Replace && kind != Remove {
+			return nil, fail(invalidDiffFormat, "<"+e.Local+"> is no patch operation")
+		}
+		if len(ops) == maxOps {
+			return nil, fail(invalidDiffFormat, "too many operations")
+		}
+		op := Op{Kind: kind, Scope: d.Scope(i), Content: d.Src[e.StartEnd:max(e.StartEnd, e.EndStart)]}
+		for _, a := range d.Attributes(i) {
+			value := d.AttrValue(&a)
+			switch {
+			case a.Space != "":
+			case a.Local == "sel":
+				op.Sel = value
+			case a.Local == "pos" && kind == Add:
+				op.Pos = value
+			case a.Local == "type" && kind == Add:
+				op.Type = value
+			case a.Local == "ws" && kind == Remove:
+				op.WS = value
+			case a.Local == "msgid": // of RFC 5261 §5
+			default:
+				return nil, fail(invalidAttributeValue, "<"+e.Local+"> has no attribute "+a.Local)
+			}
+		}
+		if op.Sel == "" {
+			return nil, fail(invalidAttributeValue, "<"+e.Local+"> without sel")
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// Append writes the operation as an element of the given namespace. It declares
+// all it needs, so that it may stand in any document.
+func (op *Op) Append(dst []byte, space string) []byte {
+	prefix := "d"
+	for slices.ContainsFunc(op.Scope, func(b xmlscan.Binding) bool { return b.Prefix == prefix }) {
+		prefix += "d"
+	}
+	name := prefix + ":" + string(op.Kind)
+	dst = append(append(dst, '<'), name...)
+	attr := func(name, value string) {
+		dst = append(append(append(dst, ' '), name...), `="`...)
+		dst = append(xmlscan.EscapeAttr(dst, value), '"')
+	}
+	attr("xmlns:"+prefix, space)
+	isDefault := func(b xmlscan.Binding) bool { return b.Prefix == "" }
+	if !slices.ContainsFunc(op.Scope, isDefault) {
+		attr("xmlns", "")
+	}
+	for _, b := range op.Scope {
+		if b.Prefix == "" {
+			attr("xmlns", b.URI)
+		} else {
+			attr("xmlns:"+b.Prefix, b.URI)
+		}
+	}
+	for _, a := range [...][2]string{{"sel", op.Sel}, {"pos", op.Pos}, {"type", op.Type}, {"ws", op.WS}} {
+		if a[1] != "" {
+			attr(a[0], a[1])
+		}
+	}
+	if len(op.Content) == 0 {
+		return append(dst, "/>"...)
+	}
+	dst = append(append(dst, '>'), op.Content...)
+	return append(append(append(dst, "</"...), name...), '>')
+}
