@@ -1,6 +1,7 @@
 package event
 
 import (
+	"hash/maphash"
 	"log/slog"
 	"strings"
 
@@ -34,11 +35,19 @@ func (n *Notifier) supersede(s *Subscription) {
 	if s.Watcher == "" {
 		return
 	}
-	n.rooms[s.Shard].each(s.resourceKey(), func(old *Subscription) {
-		if old.device != s.device || old.Watcher != s.Watcher || old.EventID != s.EventID || old.dialog.callID == s.dialog.callID {
-			return
-		}
-		slog.Info("subscription superseded", "id", old.ID, "by", s.ID, "resource", s.Resource, "watcher", s.Watcher)
-		n.cfg.Store.Defer(n.remove(old, "deactivated"))
-	})
+	old := n.rooms[s.Shard].byDevice[s.deviceKey()]
+	if old == nil || old.device != s.device || old.Watcher != s.Watcher || old.Resource != s.Resource ||
+		old.Event != s.Event || old.EventID != s.EventID || old.dialog.callID() == s.dialog.callID() {
+		return
+	}
+	slog.Info("subscription superseded", "id", old.ID, "by", s.ID, "resource", s.Resource, "watcher", s.Watcher)
+	n.cfg.Store.Defer(n.remove(old, "deactivated"))
+}
+
+// deviceKey finds the subscription of the same device to the same thing.
+func (s *Subscription) deviceKey() uint64 {
+	return maphash.Comparable(hashSeed, struct {
+		watcher, event, id, resource string
+		device                       uint64
+	}{s.Watcher, s.Event, s.EventID, s.Resource, s.device})
 }

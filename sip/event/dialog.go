@@ -13,55 +13,62 @@ import (
 	"rollcall/sip/wire"
 )
 
-// dialog is what RFC 3261 §12.1.1 has a UAS remember. The strings up to the
-// remote tag are parts of head, so that they are in memory once.
+// dialog is what RFC 3261 §12.1.1 has a UAS remember. What occurs in head is in
+// memory once, as a part of it.
 type dialog struct {
 	head       string // header lines of every NOTIFY: From, To, Call-ID, Event, Route
-	localURI   string // To of the SUBSCRIBE
-	remoteURI  string // From of the SUBSCRIBE
-	remoteTag  string
-	callID     string
+	local      span   // URI in To of the SUBSCRIBE
+	remote     span   // URI in From of the SUBSCRIBE
+	tag        span   // in From of the SUBSCRIBE
+	call       span   // Call-ID
 	target     string // Contact of the newest SUBSCRIBE
 	routes     []string
-	strict     bool // the first hop is a strict router
 	contact    unique.Handle[string]
 	remoteCSeq uint32
 	firstCSeq  uint32 // of the SUBSCRIBE that made the dialog
+	strict     bool   // the first hop is a strict router
 }
+
+// span is a part of head.
+type span struct{ from, to uint32 }
+
+func (d *dialog) part(s span) string { return d.head[s.from:s.to] }
+
+func (d *dialog) localURI() string  { return d.part(d.local) }
+func (d *dialog) remoteURI() string { return d.part(d.remote) }
+func (d *dialog) remoteTag() string { return d.part(d.tag) }
+func (d *dialog) callID() string    { return d.part(d.call) }
 
 // setHead renders the lines that stay the same over the life of the dialog.
 func (d *dialog) setHead(tag, event, eventID, localURI, remoteURI, remoteTag, callID string) {
-	var b strings.Builder
-	part := func(prefix, s string) func() string {
-		b.WriteString(prefix)
-		from := b.Len()
-		b.WriteString(s)
-		to := b.Len()
-		return func() string { return b.String()[from:to] }
+	b := make([]byte, 0, 512)
+	part := func(prefix, s string) span {
+		b = append(b, prefix...)
+		from := len(b)
+		b = append(b, s...)
+		return span{uint32(from), uint32(len(b))}
 	}
-	local := part("From: <", localURI)
+	d.local = part("From: <", localURI)
 	part(">;tag=", tag)
-	remote := part("\r\nTo: <", remoteURI)
-	b.WriteByte('>')
-	rtag := func() string { return "" } // RFC 3261 §12.1.1: no From tag is a null tag
-	if remoteTag != "" {
-		rtag = part(";tag=", remoteTag)
+	d.remote = part("\r\nTo: <", remoteURI)
+	b = append(b, '>')
+	if d.tag = (span{}); remoteTag != "" { // RFC 3261 §12.1.1: no From tag is a null tag
+		d.tag = part(";tag=", remoteTag)
 	}
-	call := part("\r\nCall-ID: ", callID)
+	d.call = part("\r\nCall-ID: ", callID)
 	part("\r\nEvent: ", event)
 	if eventID != "" {
 		part(";id=", eventID)
 	}
-	b.WriteString("\r\n")
+	b = append(b, "\r\n"...)
 	if len(d.routes) > 0 {
 		d.strict = !loose(d.routes[0])
 		if !d.strict {
 			part("Route: ", strings.Join(d.routes, ", "))
-			b.WriteString("\r\n")
+			b = append(b, "\r\n"...)
 		}
 	}
-	d.head = b.String()
-	d.localURI, d.remoteURI, d.remoteTag, d.callID = local(), remote(), rtag(), call()
+	d.head = string(b)
 }
 
 // address returns the Request-URI, and the Route line that head lacks because

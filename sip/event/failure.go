@@ -71,7 +71,7 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 	switch {
 	case s.sending.over: // only the final NOTIFY is left, if that
 	case v == delivered:
-		s.sending.tries, s.sending.hold, s.sending.retry = 0, false, time.Time{}
+		s.sending.tries, s.sending.hold, s.sending.retry = 0, false, 0
 		n.renegotiate(s, res.Headers)
 	case v == gone:
 		// Unanswered, the watcher may come back; refused, it knows of no subscription.
@@ -123,8 +123,9 @@ func (n *Notifier) failed(s *Subscription, retryAfter time.Duration) {
 	}
 	p.tries = min(p.tries+1, 8)
 	p.owed = false
-	p.retry = time.Now().Add(wait)
-	n.arm(s, p.retry)
+	due := time.Now().Add(wait)
+	p.retry = due.UnixNano()
+	n.arm(s, due)
 }
 
 // end terminates s with a final NOTIFY.

@@ -54,7 +54,7 @@ func FuzzHead(f *testing.F) {
 				t.Errorf("line %q in %q", l, head)
 			}
 		}
-		if again := parsedHead(head); again != fmt.Sprint(s.dialog.callID, s.dialog.remoteTag) {
+		if again := parsedHead(head); again != fmt.Sprint(s.dialog.callID(), s.dialog.remoteTag()) {
 			t.Errorf("head says %s", again)
 		}
 	})

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"hash/maphash"
 	"sync"
 
 	"rollcall/internal/wheel"
@@ -10,7 +11,8 @@ import (
 // it, except for what mu guards.
 type room struct {
 	byTag      map[string]*Subscription
-	byCall     map[callKey]*Subscription // newest of its initial SUBSCRIBE
+	byCall     map[uint64]*Subscription // newest of its initial SUBSCRIBE
+	byDevice   map[uint64]*Subscription // newest of its device
 	byResource map[resourceKey][]*Subscription
 
 	unsaved []*Subscription // wait for write-back
@@ -23,19 +25,26 @@ type room struct {
 	spreading map[resourceKey]struct{} // empty; takes turns with announced
 }
 
-type callKey struct{ callID, remoteTag string }
-
 type resourceKey struct{ event, resource string }
 
 func (r *room) init() {
 	r.byTag = make(map[string]*Subscription)
-	r.byCall = make(map[callKey]*Subscription)
+	r.byCall = make(map[uint64]*Subscription)
+	r.byDevice = make(map[uint64]*Subscription)
 	r.byResource = make(map[resourceKey][]*Subscription)
 	r.announced = make(map[resourceKey]struct{})
 	r.spreading = make(map[resourceKey]struct{})
 }
 
-func (s *Subscription) callKey() callKey { return callKey{s.dialog.callID, s.dialog.remoteTag} }
+// hashSeed is that of the keys below. Hashes serve as keys because strings would
+// take several times the room; what is found is compared.
+var hashSeed = maphash.MakeSeed()
+
+func callKey(callID, remoteTag string) uint64 {
+	return maphash.Comparable(hashSeed, [2]string{callID, remoteTag})
+}
+
+func (s *Subscription) callKey() uint64 { return callKey(s.dialog.callID(), s.dialog.remoteTag()) }
 
 func (s *Subscription) resourceKey() resourceKey { return resourceKey{s.Event, s.Resource} }
 
@@ -48,12 +57,18 @@ func (r *room) link(s *Subscription) {
 	r.byResource[k] = append(r.byResource[k], s)
 	r.byTag[s.ID] = s
 	r.byCall[s.callKey()] = s
+	if s.Watcher != "" {
+		r.byDevice[s.deviceKey()] = s
+	}
 }
 
 func (r *room) unlink(s *Subscription) {
 	delete(r.byTag, s.ID)
 	if r.byCall[s.callKey()] == s {
 		delete(r.byCall, s.callKey())
+	}
+	if s.Watcher != "" && r.byDevice[s.deviceKey()] == s {
+		delete(r.byDevice, s.deviceKey())
 	}
 	k := s.resourceKey()
 	list := r.byResource[k]
@@ -79,7 +94,7 @@ func (r *room) each(k resourceKey, fn func(*Subscription)) {
 
 // merged reports whether an initial SUBSCRIBE has come before, on another path
 // (RFC 3261 §8.2.2.2).
-func (r *room) merged(k callKey, cseq uint32) bool {
-	s := r.byCall[k]
-	return s != nil && s.dialog.firstCSeq == cseq
+func (r *room) merged(callID, remoteTag string, cseq uint32) bool {
+	s := r.byCall[callKey(callID, remoteTag)]
+	return s != nil && s.dialog.firstCSeq == cseq && s.dialog.callID() == callID && s.dialog.remoteTag() == remoteTag
 }

@@ -255,7 +255,7 @@ func (m *machine) settle(rt *rapid.T) {
 	var live []string
 	onShard(m.rig, func() {
 		for _, s := range m.n.rooms[shard.Index(amy)].byTag {
-			live = append(live, s.dialog.callID)
+			live = append(live, s.dialog.callID())
 		}
 	})
 	m.peer.mu.Lock()

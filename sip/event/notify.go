@@ -14,7 +14,7 @@ func (n *Notifier) noticed(s *Subscription) {
 	}
 	s.sending.news = true
 	if !s.sending.hold {
-		s.sending.retry = time.Time{} // news repairs what failed
+		s.sending.retry = 0 // news repairs what failed
 	}
 	n.pump(s)
 }
@@ -47,7 +47,7 @@ func (n *Notifier) pump(s *Subscription) {
 
 // notBefore returns the earliest time for a NOTIFY about news.
 func (s *Subscription) notBefore() time.Time {
-	at := s.sending.retry
+	at := time.Unix(0, s.sending.retry)
 	if s.state == Pending {
 		return at // the end of waiting is not held back by pacing
 	}

@@ -80,8 +80,9 @@ func (n *Notifier) resume(ctx context.Context, shardIndex int, wait time.Duratio
 		return
 	}
 	s.sending.news, s.sending.full = true, true
-	s.sending.retry = time.Now().Add(wait)
-	n.arm(s, s.sending.retry)
+	due := time.Now().Add(wait)
+	s.sending.retry = due.UnixNano()
+	n.arm(s, due)
 }
 
 // fromRow rebuilds a subscription from its durable form. A connection it came
@@ -89,8 +90,8 @@ func (n *Notifier) resume(ctx context.Context, shardIndex int, wait time.Duratio
 func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Subscription {
 	s := &Subscription{
 		ID: row.ID, Event: e.event, EventID: row.EventID,
-		Resource: row.Resource, RequestURI: row.LocalURI,
-		Watcher: row.Watcher, DisplayName: row.DisplayName, Kind: "plain",
+		Resource: row.Resource,
+		Watcher:  row.Watcher, DisplayName: row.DisplayName, Kind: "plain",
 		Accept: splitList(row.Accept), Supported: splitList(row.Supported),
 		ContentType: row.ContentType, Body: row.Body,
 		Created: row.Created, Expires: row.Expires, Restored: true, Shard: shardIndex,

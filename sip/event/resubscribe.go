@@ -54,7 +54,7 @@ func (n *Notifier) find(req *wire.Request) *Subscription {
 		return nil
 	}
 	s := n.rooms[i].byTag[req.To.Tag()]
-	if s == nil || s.dialog.callID != req.CallID || s.dialog.remoteTag != req.From.Tag() {
+	if s == nil || s.dialog.callID() != req.CallID || s.dialog.remoteTag() != req.From.Tag() {
 		return nil
 	}
 	return s
@@ -126,7 +126,7 @@ func (n *Notifier) reroute(s *Subscription) {
 		p.attempt++
 		p.full = true
 	}
-	p.retry, p.hold, p.tries = time.Time{}, false, 0
+	p.retry, p.hold, p.tries = 0, false, 0
 }
 
 // unsubscribe ends s at the watcher's wish (RFC 6665 §4.2.1.4).

@@ -49,7 +49,7 @@ func (n *Notifier) respond(req *wire.Request, resp wire.Response) {
 func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource string, who auth.Identity) *Refusal {
 	i := shard.Index(resource)
 	r := &n.rooms[i]
-	if r.merged(callKey{req.CallID, req.From.Tag()}, req.CSeq) {
+	if r.merged(req.CallID, req.From.Tag(), req.CSeq) {
 		return &Refusal{Status: 482, Reason: "Merged Request"}
 	}
 	e, refusal := n.packageOf(req)
@@ -112,8 +112,8 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 	}
 	s := &Subscription{
 		ID: newTag(shardIndex), Event: e.event, EventID: strings.Clone(req.EventID()),
-		Resource: strings.Clone(resource), RequestURI: strings.Clone(req.RequestURI),
-		Watcher: strings.Clone(who.AOR), DisplayName: strings.Clone(name), Kind: "plain",
+		Resource: strings.Clone(resource),
+		Watcher:  strings.Clone(who.AOR), DisplayName: strings.Clone(name), Kind: "plain",
 		Supported:   parseSupported(req, e.options),
 		ContentType: strings.Clone(req.ContentType), Body: bytes.Clone(req.Body),
 		Flow: req.Flow, Created: time.Now(), Shard: shardIndex,

@@ -16,7 +16,6 @@ type Subscription struct {
 	Event       string
 	EventID     string // id parameter of Event
 	Resource    string // canonical URI subscribed to
-	RequestURI  string // as sent in the first SUBSCRIBE
 	Watcher     string // canonical AOR, "" when anonymous
 	DisplayName string
 	Kind        string // "plain" or "list"; Open may set it
@@ -66,8 +65,8 @@ type sending struct {
 	beat     bool // a NOTIFY is due though nothing may have changed
 	unsaved  bool // state and sent wait to be written
 	tries    uint8
-	attempt  uint32    // counts NOTIFY requests; answers to abandoned ones are ignored
-	retry    time.Time // when what failed, or waits from a restart, is tried again
+	attempt  uint32 // counts NOTIFY requests; answers to abandoned ones are ignored
+	retry    int64  // when what failed, or waits from a restart, is tried again; Unix nanoseconds
 	final    *final
 }
 
@@ -116,8 +115,8 @@ func (s *Subscription) row() store.Subscription {
 	return store.Subscription{
 		ID: s.ID, Event: s.Event, EventID: s.EventID,
 		Resource: s.Resource, Watcher: s.Watcher, DisplayName: s.DisplayName,
-		CallID: s.dialog.callID, LocalURI: s.dialog.localURI, RemoteURI: s.dialog.remoteURI,
-		RemoteTag: s.dialog.remoteTag, RemoteTarget: s.dialog.target, RouteSet: s.dialog.routes,
+		CallID: s.dialog.callID(), LocalURI: s.dialog.localURI(), RemoteURI: s.dialog.remoteURI(),
+		RemoteTag: s.dialog.remoteTag(), RemoteTarget: s.dialog.target, RouteSet: s.dialog.routes,
 		Contact: s.dialog.contact.Value(), RemoteCSeq: s.dialog.remoteCSeq,
 		CSeqLease: s.lease.cseqCeiling, VersionLease: s.lease.versionCeiling,
 		State: s.state.String(), Sent: s.sent,
