@@ -29,6 +29,7 @@ import (
 	"rollcall/sip/event"
 	"rollcall/sip/im"
 	"rollcall/sip/presence"
+	"rollcall/sip/reg"
 	"rollcall/sip/registrar"
 	"rollcall/sip/winfo"
 	"rollcall/sip/wire"
@@ -133,6 +134,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
 	n.notifier.Register(winfo.New(n.watchers))
+	n.notifier.Register(reg.New(n.contacts))
 	usages := usage.All(usage.Options{
 		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
 	})
@@ -145,6 +147,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MaxContacts: cfg.MaxContacts, Changed: n.presence.SetBindings,
 		FlowGrace: cfg.FlowGrace, FlowTimer: cfg.FlowTimer, Flow: n.endpoint.Flow,
 		ServiceRoute: cfg.ServiceRoute, Secret: n.gruuKey,
+		News: func(aor string) { n.notifier.Changed(reg.Event, aor) },
 	})
 	n.messages = n.newRelay()
 	n.gate.handler = sip.New(sip.Config{

@@ -220,7 +220,7 @@ func TestFlowClosed(t *testing.T) {
 		synctest.Wait()
 		lost := func() (n int) {
 			for _, b := range w.r.Registrations(alice) {
-				if b.Lost {
+				if b.Ends.Before(b.Expires) {
 					n++
 				}
 			}

@@ -96,8 +96,8 @@ func (r *Registrar) lostAtStart(bindings []store.Binding) map[string]time.Time {
 // Registration is a binding as the reg event package tells of it.
 type Registration struct {
 	store.Binding
-	Lost                      bool // its connection is gone
-	PublicGRUU, TemporaryGRUU string
+	Ends                      time.Time // before Expires when its connection is gone
+	PublicGRUU, TemporaryGRUU string    // empty: none
 }
 
 // Registrations returns the live bindings of an address-of-record with all that
@@ -107,8 +107,7 @@ func (r *Registrar) Registrations(aor string) []Registration {
 	live := s.alive(time.Now())
 	out := make([]Registration, len(live))
 	for i, b := range live {
-		_, lost := s.lost[b.Flow]
-		out[i] = Registration{Binding: b, Lost: lost && b.Direct, PublicGRUU: PublicGRUU(b), TemporaryGRUU: r.TemporaryGRUU(b)}
+		out[i] = Registration{Binding: b, Ends: s.end(b), PublicGRUU: PublicGRUU(b), TemporaryGRUU: r.TemporaryGRUU(b)}
 	}
 	return out
 }
