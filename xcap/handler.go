@@ -161,7 +161,7 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
 		return s.read(req)
-	case http.MethodPut, http.MethodDelete:
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 		if resp := req.writable(); resp.status != 0 {
 			return resp
 		}
@@ -172,12 +172,19 @@ func (s *server) answer(req *request, w http.ResponseWriter) response {
 		// Slow senders must not hold the connection for longer than the request
 		// may take. A writer without deadlines is one under test.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Timeout))
-		if req.Method == http.MethodPut {
+		switch req.Method {
+		case http.MethodPut:
 			return s.put(req)
+		case http.MethodPatch:
+			return s.patch(req)
 		}
 		return s.delete(req)
 	case http.MethodOptions:
-		return response{status: http.StatusNoContent, allow: req.allowed()}
+		resp := response{status: http.StatusNoContent, allow: req.allowed()}
+		if req.patchable() {
+			resp.acceptPatch = acceptPatch // RFC 5789 §3.1
+		}
+		return resp
 	}
 	// RFC 4825 §8.1: POST, and whatever else, is not for XCAP resources.
 	return response{status: http.StatusMethodNotAllowed, allow: req.allowed()}
@@ -193,10 +200,19 @@ func (s *server) read(req *request) response {
 
 // allowed lists the methods of the resource (RFC 9110 §10.2.1).
 func (req *request) allowed() string {
-	if req.computed() || req.target.Global {
+	switch {
+	case req.computed(), req.target.Global:
 		return "GET, HEAD, OPTIONS"
+	case req.patchable():
+		return "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
 	}
 	return "GET, HEAD, PUT, DELETE, OPTIONS"
+}
+
+// patchable reports whether the resource is one for PATCH: a stored document as
+// a whole.
+func (req *request) patchable() bool {
+	return req.target.Node == nil && !req.target.Global && !req.computed()
 }
 
 // computed reports whether the resource has no stored form that could be written.
@@ -217,7 +233,7 @@ func (s *server) atTop() bool {
 // writable refuses to write what is only computed.
 func (req *request) writable() response {
 	switch {
-	case req.computed():
+	case req.computed(), req.Method == http.MethodPatch && req.target.Node != nil:
 		// RFC 4825 §8.2, §8.4.
 		return response{status: http.StatusMethodNotAllowed, allow: req.allowed()}
 	case req.target.Global:

@@ -24,7 +24,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 // methodLabel keeps the number of label values fixed.
 func methodLabel(method string) string {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodPost, http.MethodOptions:
 		return method
 	}
 	return "other"

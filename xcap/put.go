@@ -36,7 +36,7 @@ func (s *server) put(req *request) response {
 // for an exact type; for whole documents, none at all and the one that tools
 // send when nobody told them are taken as unspecified.
 func (req *request) checkContent() response {
-	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+	if coded(req.Header) {
 		return response{status: http.StatusUnsupportedMediaType}
 	}
 	if req.Header.Get("Content-Range") != "" {

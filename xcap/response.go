@@ -21,6 +21,7 @@ type response struct {
 	encoding    string // of the body, when it is not as it was stored
 	vary        string
 	allow       string
+	acceptPatch string
 	challenges  []string
 	retryAfter  time.Duration
 }
@@ -45,6 +46,9 @@ func (p response) write(w http.ResponseWriter, head bool) {
 	}
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
+	}
+	if p.acceptPatch != "" {
+		h.Set("Accept-Patch", p.acceptPatch)
 	}
 	if len(p.challenges) > 0 {
 		h["WWW-Authenticate"] = p.challenges
