@@ -48,12 +48,21 @@ type Outgoing struct {
 	// Detail asks for reason, headers and body of the response. Without it most
 	// responses are recognised by a scan and never parsed.
 	Detail bool
+	// Patience is how long to wait for a final response; 0, and at most: 64*T1.
+	Patience time.Duration
+}
+
+func (o *Outgoing) patience() time.Duration {
+	if o.Patience <= 0 {
+		return timerF
+	}
+	return min(o.Patience, timerF)
 }
 
 // Result is the outcome of a request: a final response, or Err with Status 0.
 type Result struct {
 	Status     int
-	Err        error // ErrTimeout, ErrFlowClosed, ErrFlowFull, ErrTooMany, ErrClosed
+	Err        error // ErrTimeout, ErrFlowClosed, ErrFlowFull, ErrTooMany, ErrClosed, ErrUnreachable, ErrBusy
 	RetryAfter time.Duration
 
 	// Only with Outgoing.Detail.
@@ -123,7 +132,7 @@ func (t *clientTable) do(out *Outgoing, sentBy string, done func(Result)) {
 		go done(Result{Err: ErrForbidden})
 		return
 	}
-	tx := &clientTx{method: out.Method, flow: out.Flow, detail: out.Detail, done: done, interval: t1, deadline: time.Now().Add(timerF)}
+	tx := &clientTx{method: out.Method, flow: out.Flow, detail: out.Detail, done: done, interval: t1, deadline: time.Now().Add(out.patience())}
 	if err := t.enter(tx); err != nil {
 		go done(Result{Err: err})
 		return
@@ -131,7 +140,7 @@ func (t *clientTable) do(out *Outgoing, sentBy string, done func(Result)) {
 	room := scratch.Get().(*buffer)
 	defer room.release()
 	head := appendRequest(room.b[:0], out, tx.key, sentBy)
-	t.arm(tx, head, out.Body)
+	t.arm(tx, out, head)
 	room.b = append(head, out.Body...)
 	if err := out.Flow.Send(room.b); err != nil {
 		if t.remove(tx) {
@@ -164,7 +173,7 @@ func (t *clientTable) enter(tx *clientTx) error {
 }
 
 // arm starts timers E and F, and watches the connection.
-func (t *clientTable) arm(tx *clientTx, head, body []byte) {
+func (t *clientTable) arm(tx *clientTx, out *Outgoing, head []byte) {
 	var unhook func()
 	if tx.flow.Reliable() {
 		// On its own goroutine, because a flow that is closed calls back at once.
@@ -182,8 +191,8 @@ func (t *clientTable) arm(tx *clientTx, head, body []byte) {
 	tx.unhook = unhook
 	at := tx.deadline
 	if !tx.flow.Reliable() {
-		tx.head, tx.body = bytes.Clone(head), body
-		at = time.Now().Add(tx.interval)
+		tx.head, tx.body = bytes.Clone(head), out.Body
+		at = time.Now().Add(min(tx.interval, out.patience()))
 	}
 	tx.onTimer = func() { t.fire(tx) }
 	t.wheel.Set(&tx.timer, at, tx.onTimer)

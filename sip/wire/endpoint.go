@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rollcall/internal/metrics"
+	"rollcall/internal/sipdns"
 	"rollcall/internal/wheel"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	TLS     *tls.Config
 	DialTLS *tls.Config
 
+	// Resolver finds the servers of URIs; nil: one with the system's name servers.
+	Resolver *sipdns.Resolver
+
 	// Proxies are load balancers whose connections to "tcp" and "tls" listeners begin
 	// with a PROXY protocol header. Nobody else's may.
 	Proxies []netip.Prefix
@@ -49,6 +53,7 @@ type Config struct {
 	MaxConnsPerAddr int           // connections from one address, loopback excepted: 1,000
 	MaxOpening      int           // connections that have yet to say who they are: 1,000
 	IdleTimeout     time.Duration // of a connection: 2 h, at least 64*T1
+	MaxForwards     int           // names looked up at a time for Forward: 64
 	MaxPending      int           // client transactions: 500,000
 	MaxTransactions int           // server transactions: 1,000,000
 	MaxResponses    int           // bytes of responses kept for retransmissions: 256 MB
@@ -66,6 +71,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxConnsPerAddr, 1000)
 	def(&c.MaxOpening, 1000)
 	def(&c.MaxPending, 500_000)
+	def(&c.MaxForwards, 64)
 	def(&c.MaxTransactions, 1_000_000)
 	def(&c.MaxResponses, 256<<20)
 	def(&c.ReadBuffer, 4<<20)
@@ -76,6 +82,9 @@ func (c Config) withDefaults() Config {
 	// RFC 3261 §18: a connection stays at least this long after its last use.
 	c.IdleTimeout = max(c.IdleTimeout, timerF)
 	c.TLS = withTLSDefaults(c.TLS)
+	if c.Resolver == nil {
+		c.Resolver = sipdns.New(sipdns.Config{})
+	}
 	if c.Metrics == nil {
 		c.Metrics = metrics.New()
 	}
@@ -94,6 +103,7 @@ type Endpoint struct {
 	nonce    uint64 // of this run, part of the reference of a connection
 	flowID   atomic.Uint64
 	opening  chan struct{}
+	forwards chan struct{}
 	dials    *rate.Limiter
 	badLog   *rate.Limiter
 
@@ -122,6 +132,7 @@ func New(cfg Config) *Endpoint {
 		answered: tally{vec: cfg.Metrics.SIPRequests},
 		nonce:    rand.Uint64(),
 		opening:  make(chan struct{}, cfg.MaxOpening),
+		forwards: make(chan struct{}, cfg.MaxForwards),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),
 		conns:    make(map[string]*tcpConn),

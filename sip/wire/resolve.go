@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
+	"rollcall/internal/sipdns"
 	"rollcall/internal/sipuri"
 )
 
@@ -22,49 +22,53 @@ var (
 )
 
 const (
-	lookupTimeout  = 2 * time.Second
-	lookupParallel = 8
-	cacheFor       = time.Minute
-	cacheSize      = 4096
+	lookupTimeout = 2 * time.Second
+	cacheFor      = time.Minute
+	cacheSize     = 4096
 )
 
-// FlowTo returns a flow towards a URI, RFC 3263 §4 without SRV: over UDP, or over
-// TCP if the URI says so. like, which may be nil, is the flow on which the URI was
-// learned: it gives the socket to send from, and a peer that is not itself in a
-// private network cannot direct us into ours.
+// FlowTo returns a flow to the first server of a URI, RFC 3263. like, which may be
+// nil, is the flow on which the URI was learned: it gives the socket to send from,
+// and a peer that is not itself in a private network cannot direct us into ours.
+// A name may take its time to be looked up; Forward does not wait.
 func (e *Endpoint) FlowTo(uri sipuri.URI, like *Flow) (*Flow, error) {
-	transport, _ := uri.Param("transport")
-	if uri.Scheme != "sip" || transport != "" && !strings.EqualFold(transport, "udp") && !strings.EqualFold(transport, "tcp") {
-		return nil, fmt.Errorf("%w: no transport for %s", ErrUnreachable, uri)
-	}
-	host := uri.Host
-	if maddr, ok := uri.Param("maddr"); ok {
-		host = maddr
-	}
-	addr, err := e.resolver.lookup(host)
+	ctx, cancel := context.WithTimeout(e.ctx, lookupTimeout)
+	defer cancel()
+	targets, err := e.cfg.Resolver.Targets(ctx, uri)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	if !mayReach(addr, like) {
-		return nil, fmt.Errorf("%w: %s is in a network of ours", ErrUnreachable, addr)
+	for _, t := range targets {
+		var f *Flow
+		if f, err = e.flowTo(t, like); err == nil {
+			return f, nil
+		}
 	}
-	port := uri.Port
-	if port == 0 {
-		port = 5060
+	return nil, err
+}
+
+func (e *Endpoint) flowTo(t sipdns.Target, like *Flow) (*Flow, error) {
+	if !mayReach(t.Addr.Addr(), like) {
+		return nil, fmt.Errorf("%w: %s is in a network of ours", ErrUnreachable, t.Addr.Addr())
 	}
-	remote := netip.AddrPortFrom(addr, uint16(port))
-	if strings.EqualFold(transport, "tcp") {
-		return e.dial(dialKey{transport: "TCP", remote: remote})
+	switch t.Transport {
+	case sipdns.TCP:
+		return e.dial(dialKey{transport: "TCP", remote: t.Addr})
+	case sipdns.TLS:
+		if e.cfg.DialTLS == nil {
+			return nil, fmt.Errorf("%w: TLS is not set up", ErrUnreachable)
+		}
+		return e.dial(dialKey{transport: "TLS", remote: t.Addr, name: t.Name})
 	}
 	var local netip.AddrPort
 	if like != nil && !like.Reliable() {
 		local = like.Local()
 	}
-	l := e.udpFor(local, addr)
+	l := e.udpFor(local, t.Addr.Addr())
 	if l == nil {
-		return nil, fmt.Errorf("%w: no UDP listener for %s", ErrUnreachable, addr)
+		return nil, fmt.Errorf("%w: no UDP listener for %s", ErrUnreachable, t.Addr)
 	}
-	return l.flow(remote), nil
+	return l.flow(t.Addr), nil
 }
 
 // mayReach keeps strangers from having us send into loopback and private networks.
@@ -87,72 +91,18 @@ func mayReach(to netip.Addr, like *Flow) bool {
 	return true
 }
 
-// resolver looks host names up, with a small cache, a bound on the time and on
-// the number of look-ups at once.
+// resolver knows from which of our addresses a peer is reached.
 type resolver struct {
-	slots chan struct{}
-
 	mu      sync.Mutex
-	hosts   map[string]resolved
 	sources map[netip.Addr]resolved
 }
 
 type resolved struct {
 	addr  netip.Addr
-	err   error
 	until time.Time
 }
 
-func newResolver() *resolver {
-	return &resolver{
-		slots:   make(chan struct{}, lookupParallel),
-		hosts:   make(map[string]resolved),
-		sources: make(map[netip.Addr]resolved),
-	}
-}
-
-func (r *resolver) lookup(host string) (netip.Addr, error) {
-	if host == "" {
-		return netip.Addr{}, fmt.Errorf("%w: no host", ErrUnreachable)
-	}
-	text := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if a, err := netip.ParseAddr(text); err == nil {
-		return a.Unmap(), nil
-	}
-	r.mu.Lock()
-	hit, ok := r.hosts[host]
-	r.mu.Unlock()
-	if ok && time.Now().Before(hit.until) {
-		return hit.addr, hit.err
-	}
-	select {
-	case r.slots <- struct{}{}:
-	default:
-		return netip.Addr{}, ErrBusy
-	}
-	defer func() { <-r.slots }()
-	addr, err := lookupHost(host)
-	remember(r, r.hosts, host, resolved{addr, err, time.Now().Add(cacheFor)})
-	return addr, err
-}
-
-func lookupHost(host string) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err == nil && len(addrs) == 0 {
-		err = errors.New("no address")
-	}
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%w: look-up of %s: %w", ErrUnreachable, host, err)
-	}
-	for _, a := range addrs {
-		if a.Unmap().Is4() {
-			return a.Unmap(), nil // listeners on IPv4 only are the rule
-		}
-	}
-	return addrs[0], nil
-}
+func newResolver() *resolver { return &resolver{sources: make(map[netip.Addr]resolved)} }
 
 // source returns the local address from which the system reaches a peer: what to
 // put into Via and Contact when listening on a wildcard address.
@@ -169,16 +119,11 @@ func (r *resolver) source(peer netip.AddrPort) netip.Addr {
 		addr = conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 		conn.Close()
 	}
-	remember(r, r.sources, peer.Addr(), resolved{addr: addr, until: time.Now().Add(cacheFor)})
-	return addr
-}
-
-// remember starts over when the cache is full.
-func remember[K comparable](r *resolver, cache map[K]resolved, key K, v resolved) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(cache) >= cacheSize {
-		clear(cache)
+	if len(r.sources) >= cacheSize {
+		clear(r.sources) // start over
 	}
-	cache[key] = v
+	r.sources[peer.Addr()] = resolved{addr: addr, until: time.Now().Add(cacheFor)}
+	return addr
 }
