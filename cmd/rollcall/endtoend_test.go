@@ -40,12 +40,13 @@ func TestEndToEnd(t *testing.T) {
 const anyPort = "127.0.0.1:0"
 
 // start adds the users, if need be, and serves.
-func start(t *testing.T, args []string) *server {
+func start(t *testing.T, args []string, flags ...string) *server {
 	t.Helper()
 	for _, user := range []string{"alice", "bob", "carol"} {
 		mustCommand(t, user+"@"+domain+","+password(user)+"\n", append([]string{"user", "import", "-", "--replace"}, args...)...)
 	}
-	return serve(t, append(args, "--sip-listen", anyPort, "--http-listen", anyPort, "--admin-listen", anyPort, "--min-expires", "1s")...)
+	args = append(args[:len(args):len(args)], "--sip-listen", anyPort, "--http-listen", anyPort, "--admin-listen", anyPort, "--min-expires", "1s")
+	return serve(t, append(args, flags...)...)
 }
 
 func password(user string) string { return user + "'s, secret" }
