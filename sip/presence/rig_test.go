@@ -315,7 +315,7 @@ func tuplesOf(t testing.TB, body []byte) map[string]string {
 // subscription makes a subscription as the notifier hands it to the package.
 func subscription(id, watcher string, expires time.Duration) *event.Subscription {
 	return &event.Subscription{
-		ID: id, Event: Event, Resource: amy, RequestURI: amy, Watcher: watcher,
+		ID: id, Event: Event, Resource: amy, Watcher: watcher,
 		Created: time.Now(), Expires: time.Now().Add(expires), Shard: shard.Index(amy),
 	}
 }

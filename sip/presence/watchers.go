@@ -106,10 +106,8 @@ func order(a, b store.Watcher) int {
 // same watcher, an entry that waits gives way (RFC 3857 §4.7.1).
 func (t *table) join(w *watcher, status string, now time.Time, b *store.Batch) bool {
 	changed := false
-	for _, old := range t.all() {
-		if old.Status == waiting && old.Watcher.Watcher == w.Watcher.Watcher {
-			changed = t.apply(old, "giveup", now, b) || changed
-		}
+	for _, old := range t.waiting(w.Watcher.Watcher) {
+		changed = t.apply(old, "giveup", now, b) || changed
 	}
 	if len(t.live) >= t.maxLive {
 		if w.stored {
@@ -125,6 +123,17 @@ func (t *table) join(w *watcher, status string, now time.Time, b *store.Batch) b
 		t.save(w, b)
 	}
 	return true
+}
+
+// waiting lists the entries of one watcher that wait, in a stable order.
+func (t *table) waiting(who string) (idle []*watcher) {
+	for _, w := range t.live {
+		if w.Status == waiting && w.Watcher.Watcher == who {
+			idle = append(idle, w)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *watcher) int { return order(a.Watcher, b.Watcher) })
+	return idle
 }
 
 // apply moves a watcher on. It reports false when nothing changes.
