@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,12 +11,27 @@ import (
 // An account that is removed takes its rules and its list subscriptions with it,
 // also out of the memory of a running server.
 func TestRemovedAccount(t *testing.T) {
-	args := []string{"--data", t.TempDir(), "--domain", domain}
+	data := t.TempDir()
+	args := []string{"--data", data, "--domain", domain}
 	s := start(t, args)
 	where := append(args, "--admin-listen", strings.TrimPrefix(s.admin, "http://"))
 	told := func(stdin string, args ...string) {
 		t.Helper()
 		expectCommand(t, 0, "has been told", stdin, append(args, where...)...)
+	}
+	// account changes an account, of which the server hears nothing but the address,
+	// as from another node.
+	account := func(stdin, what, user string, args ...string) {
+		t.Helper()
+		mustCommand(t, stdin, append(append([]string{"user", what, user}, args...), "--data", data, "--domain", domain, "--admin-listen", "127.0.0.1:1")...)
+		resp, err := http.Post(s.admin+"/admin/changed", "application/json", strings.NewReader(`{"users":["sip:`+user+`@`+domain+`"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusNoContent {
+			t.Fatal(resp.Status)
+		}
 	}
 	alice := dialSIP(t, "tcp", s.sip, "alice", password("alice"))
 	bob := dialSIP(t, "tcp", s.sip, "bob", password("bob"))
@@ -31,11 +47,11 @@ func TestRemovedAccount(t *testing.T) {
 	if got := plain.notify().get("Subscription-State"); !strings.HasPrefix(got, "active") {
 		t.Fatalf("before: %q", got)
 	}
-	told("", "user", "rm", "bob")
+	account("", "rm", "bob")
 	if got := plain.notify().get("Subscription-State"); got != "terminated;reason=noresource" {
 		t.Errorf("subscription to a removed account: %q", got)
 	}
-	told("", "user", "add", "bob", "--password", "another")
+	account("", "add", "bob", "--password", "another")
 	again := alice.subscribe(bob.aor(), "presence", typePIDF)
 	if got := again.notify().get("Subscription-State"); !strings.HasPrefix(got, "pending") {
 		t.Errorf("a new account without rules, judged by those of the old one: %q", got)
@@ -45,7 +61,7 @@ func TestRemovedAccount(t *testing.T) {
 	alice.requests = nil
 	buddies := alice.subscribe("sip:alice+presence@"+domain, "presence", blinkAccept)
 	buddies.notify()
-	told("", "user", "rm", "alice")
+	account("", "rm", "alice")
 	for deadline := time.Now().Add(patience); ; {
 		if got := buddies.notify().get("Subscription-State"); strings.HasPrefix(got, "terminated") {
 			break

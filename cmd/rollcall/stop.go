@@ -18,7 +18,7 @@ func (n *node) stop() {
 		}
 	}
 	n.gate.lift() // readers may wait there
-	step("XCAP", n.xcap.Shutdown(ctx))
+	step("XCAP", n.stopXCAP(ctx))
 	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))
@@ -31,6 +31,13 @@ func (n *node) stop() {
 	n.closeSockets()
 	n.wg.Wait()
 	step("database", n.store.Close())
+}
+
+// stopXCAP cuts off clients that are too slow while there is time for the others.
+func (n *node) stopXCAP(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/2)
+	defer cancel()
+	return n.xcap.Shutdown(ctx)
 }
 
 // stopNotifier leaves most of the time to the others: one watcher that does not

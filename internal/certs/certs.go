@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/time/rate"
 )
 
 // Config says where certificates come from.
@@ -24,12 +26,13 @@ type Config struct {
 type Store struct {
 	pairs   []*pair
 	acme    *autocert.Manager
-	domains []string // those of acme
+	domains []string       // those of acme
+	failing rate.Sometimes // tells that acme does not work
 }
 
 // New returns a store after reading all files once.
 func New(cfg Config) (*Store, error) {
-	s := &Store{}
+	s := &Store{failing: rate.Sometimes{Interval: time.Minute}}
 	for _, p := range cfg.Pairs {
 		loaded := &pair{Pair: p}
 		if err := loaded.read(); err != nil {
@@ -81,7 +84,7 @@ func (s *Store) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	}
 	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
 	if s.acme != nil && slices.Contains(s.domains, name) {
-		return s.acme.GetCertificate(hello)
+		return s.obtain(hello)
 	}
 	if len(s.pairs) > 0 {
 		// Not the one asked for; it is for the client to decide.
@@ -93,7 +96,17 @@ func (s *Store) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	// Clients that address a host by number send no name.
 	named := *hello
 	named.ServerName = s.domains[0]
-	return s.acme.GetCertificate(&named)
+	return s.obtain(&named)
+}
+
+// obtain returns a certificate got over ACME, which takes some seconds when it is
+// the first time.
+func (s *Store) obtain(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c, err := s.acme.GetCertificate(hello)
+	if err != nil {
+		s.failing.Do(func() { slog.Error("no certificate over ACME", "name", hello.ServerName, "err", err) })
+	}
+	return c, err
 }
 
 // Watch reads files anew when they have changed, which it looks for at that

@@ -35,6 +35,9 @@ func SetUser(ctx context.Context, aor string) {
 
 // log writes the line of a request: nothing in it lets anyone in.
 func (s *Server) log(r *http.Request, w *writer, rec *record) {
+	if w.status == 0 {
+		w.status = http.StatusOK // what net/http answers for a handler that did not
+	}
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	if len(path) > maxLogged {
 		path = path[:maxLogged] + "..."
