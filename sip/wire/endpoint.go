@@ -98,6 +98,7 @@ type Endpoint struct {
 	metrics  *metrics.Metrics
 	server   *serverTable
 	answered tally // requests
+	slow     slowList
 	client   *clientTable
 	resolver *resolver
 	nonce    uint64 // of this run, part of the reference of a connection
@@ -146,12 +147,17 @@ func New(cfg Config) *Endpoint {
 }
 
 func (e *Endpoint) sweep() {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(slowTick)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
-			e.server.sweep()
+			for _, r := range e.slow.due() {
+				e.respond(r, Response{Status: 100})
+			}
+			if n%int(time.Second/slowTick) == 0 {
+				e.server.sweep()
+			}
 		case <-e.ctx.Done():
 			return
 		}
@@ -254,6 +260,7 @@ func (e *Endpoint) request(r *Request, key txKey) {
 			e.respond(r, Response{Status: 500})
 		}
 	}()
+	e.slow.watch(r)
 	e.cfg.Handler.ServeSIP(r)
 }
 

@@ -43,6 +43,7 @@ type Request struct {
 	endpoint *Endpoint
 	tx       *serverTx
 	answered atomic.Bool
+	watched  *watched // nil until it is watched for being slow
 }
 
 // Header returns the value of a header, all its lines joined with commas, or ""

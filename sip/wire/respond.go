@@ -31,8 +31,11 @@ func (r *Request) Respond(resp Response) error {
 	if r.Method == "ACK" {
 		return nil
 	}
-	if resp.Status >= 200 && r.answered.Swap(true) {
+	if resp.Status >= 200 && r.answered.Swap(true) || resp.Status < 200 && r.answered.Load() {
 		return ErrAnswered
+	}
+	if resp.Status >= 200 && r.watched != nil {
+		r.watched.request.Store(nil)
 	}
 	rendered := r.render(resp)
 	if r.tx != nil {

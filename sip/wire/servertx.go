@@ -25,6 +25,7 @@ type txKey [2]uint64
 type serverTx struct {
 	key      txKey
 	response []byte
+	final    bool
 	expires  int64 // second of the table's clock; also tells which ring list is in charge
 }
 
@@ -139,9 +140,10 @@ func (t *serverTable) answer(tx *serverTx, response []byte, final bool) {
 	p := t.part(tx.key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.txs[tx.key] != tx {
-		return // expired before it was answered
+	if p.txs[tx.key] != tx || tx.final {
+		return // expired before it was answered; or a provisional response too late
 	}
+	tx.final = final
 	p.bytes += len(response) - len(tx.response)
 	tx.response = response
 	if final {

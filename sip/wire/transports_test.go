@@ -161,9 +161,8 @@ func callers(t *testing.T, cfg Config, h handlerFunc) map[string]caller {
 // our requests over the client's own connection, Contact with its transport.
 func TestEveryTransport(t *testing.T) {
 	results := make(chan Result, 1)
-	var e *Endpoint
 	clients := callers(t, Config{}, func(r *Request) {
-		e = r.endpoint
+		e := r.endpoint
 		_ = r.Respond(Response{Status: 200, Headers: []Header{{"Contact", "<" + e.ContactURI(r.Flow) + ">"}}})
 		if r.Method == "SUBSCRIBE" {
 			e.Do(Outgoing{Method: "NOTIFY", RequestURI: "sip:a@b", CSeq: 1, Flow: r.Flow, Body: []byte("news"),
