@@ -29,7 +29,7 @@ func newDocumentWriter(st store.Store, place *config.Place, tree *config.Tree) *
 		usages: make(map[string]*usage.Usage, len(all)),
 		env: usage.Env{
 			Documents: st, Users: auth.NewUsers(st, time.Second),
-			Roots: tree.XCAPRoot, Domains: place.Domain, Usages: all,
+			Roots: tree.XCAPRoot[:1], Domains: place.Domain, Usages: all,
 		},
 	}
 	for _, u := range all {

@@ -20,6 +20,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	User    userCmd    `cmd:"" help:"Manage accounts."`
 	Doc     docCmd     `cmd:"" help:"Read and write stored XCAP documents."`
+	Import  importCmd  `cmd:"" help:"Take over accounts and documents of another server."`
 	Health  healthCmd  `cmd:"" help:"Ask a running server whether it is ready; exit code 0 if it is."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
