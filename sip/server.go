@@ -100,7 +100,11 @@ func (s *Server) ServeSIP(req *wire.Request) {
 		s.respond(req, *no)
 		return
 	}
-	if !s.cfg.Pool.Try(t.shard, func() { s.run(m, req, t) }) {
+	try := s.cfg.Pool.Try
+	if refreshes(req) {
+		try = s.cfg.Pool.TryKnown
+	}
+	if !try(t.shard, func() { s.run(m, req, t) }) {
 		s.cfg.Metrics.Overload.Inc()
 		s.respond(req, overloaded())
 	}

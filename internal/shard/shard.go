@@ -56,11 +56,18 @@ func New(limit int, onPanic func(recovered any)) *Pool {
 
 // Try queues a request from outside on shard i. It reports false, and does not
 // queue, when the shard is over its limit or the pool is stopping: answer 503.
-func (p *Pool) Try(i int, fn func()) bool {
+func (p *Pool) Try(i int, fn func()) bool { return p.try(i, p.limit, fn) }
+
+// TryKnown is Try for a request that keeps alive what there is already. It is
+// taken up to a quarter over the limit: what it would cost to turn it away, new
+// work for all who depend on it, is more than what it costs to serve it.
+func (p *Pool) TryKnown(i int, fn func()) bool { return p.try(i, p.limit+p.limit/4+1, fn) }
+
+func (p *Pool) try(i, limit int, fn func()) bool {
 	w := &p.shards[i]
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopping || len(w.requests) >= p.limit {
+	if w.stopping || len(w.requests) >= limit {
 		return false
 	}
 	w.requests = append(w.requests, fn)

@@ -30,13 +30,19 @@ func TestOrderAndLimit(t *testing.T) {
 	if p.Try(3, func() {}) {
 		t.Error("request accepted above the limit")
 	}
+	if !p.TryKnown(3, func() { order = append(order, 2) }) {
+		t.Error("refresh refused where only new work is")
+	}
+	if p.TryKnown(3, func() {}) {
+		t.Error("refreshes have no limit")
+	}
 	p.Post(3, func() { order = append(order, 100) })
 	p.Post(3, func() { panic("work may fail") })
 	close(gate)
 	if err := p.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if len(order) != 3 || order[0] != 100 || order[1] != 0 || order[2] != 1 {
+	if len(order) != 4 || order[0] != 100 || order[1] != 0 || order[2] != 1 || order[3] != 2 {
 		t.Errorf("order %v: continuations first, then requests in order", order)
 	}
 	if panics.Load() != 1 {
