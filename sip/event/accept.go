@@ -88,9 +88,13 @@ func shared(s string, known []string) string {
 
 func joinList(list []string) string { return strings.Join(list, ",") }
 
-func splitList(list string) []string {
+func splitList(list string, known []string) []string {
 	if list == "" {
 		return nil
 	}
-	return strings.Split(list, ",")
+	parts := strings.Split(list, ",")
+	for i, part := range parts {
+		parts[i] = shared(part, known)
+	}
+	return parts
 }

@@ -92,7 +92,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 		ID: row.ID, Event: e.event, EventID: row.EventID,
 		Resource: row.Resource,
 		Watcher:  row.Watcher, DisplayName: row.DisplayName, Kind: "plain",
-		Accept: splitList(row.Accept), Supported: splitList(row.Supported),
+		Accept: splitList(row.Accept, e.terms.ContentTypes), Supported: splitList(row.Supported, e.options),
 		ContentType: row.ContentType, Body: row.Body,
 		Created: row.Created, Expires: row.Expires, Restored: true, Shard: shardIndex,
 		n: n, entry: e,

@@ -95,5 +95,8 @@ func (s *Service) resume(r recovered, now time.Time) {
 func (t *table) restore(w *watcher) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if w.Status == waiting {
+		t.waits++
+	}
 	t.live[w.ID] = w
 }

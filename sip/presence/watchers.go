@@ -67,6 +67,8 @@ type table struct {
 	mu   sync.Mutex
 	live map[string]*watcher
 	gone []departed
+
+	waits int // live entries that wait
 }
 
 type departed struct {
@@ -127,6 +129,9 @@ func (t *table) join(w *watcher, status string, now time.Time, b *store.Batch) b
 
 // waiting lists the entries of one watcher that wait, in a stable order.
 func (t *table) waiting(who string) (idle []*watcher) {
+	if t.waits == 0 {
+		return nil // as nearly always
+	}
 	for _, w := range t.live {
 		if w.Status == waiting && w.Watcher.Watcher == who {
 			idle = append(idle, w)
@@ -146,9 +151,13 @@ func (t *table) apply(w *watcher, cause string, now time.Time, b *store.Batch) b
 		next, cause = terminated, "giveup"
 	}
 	t.mu.Lock()
+	if w.Status == waiting {
+		t.waits--
+	}
 	w.Status, w.Cause = next, cause
 	switch next {
 	case waiting:
+		t.waits++
 		w.Expires = now.Add(t.giveUp)
 	case terminated:
 		delete(t.live, w.ID)
