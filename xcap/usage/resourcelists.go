@@ -79,7 +79,7 @@ const maxExists = 16
 // a sibling. RFC 4826 §3.4.5: case-sensitive string comparison, within one parent.
 func duplicatesInLists(d *xmlscan.Doc, exists []Exists, parent int, defaultNS string) []Exists {
 	type field struct{ element, value string }
-	seen := map[field]bool{}
+	seen := make(map[field]bool, childCount(d, parent))
 	for child := range d.Children(parent) {
 		if len(exists) >= maxExists {
 			return exists
@@ -105,6 +105,13 @@ func duplicatesInLists(d *xmlscan.Doc, exists []Exists, parent int, defaultNS st
 		}
 	}
 	return exists
+}
+
+func childCount(d *xmlscan.Doc, parent int) (n int) {
+	for range d.Children(parent) {
+		n++
+	}
+	return n
 }
 
 // freeListName is a name like value that no list under parent has.

@@ -47,7 +47,7 @@ func collapse(s string) string { return strings.Trim(s, " \t\r\n") }
 // validURI is lenient as xs:anyURI is: anything but a broken escape. Clients
 // write brackets and quotes of node selectors unescaped.
 func validURI(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := strings.IndexByte(s, '%'); i >= 0 && i < len(s); i++ {
 		if s[i] != '%' {
 			continue
 		}
