@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/internal/hop"
 	"rollcall/internal/recent"
 )
 
@@ -66,7 +67,7 @@ func NewThrottle() *Throttle {
 // aor (may be empty), is to be looked at, and if not, when to come back.
 func (t *Throttle) Allow(source netip.Addr, aor string) (ok bool, retryAfter time.Duration) {
 	now := time.Now()
-	source = network(source)
+	source = hop.Network(source)
 	s := t.ofSource(source)
 	s.mu.Lock()
 	b, _ := s.sources.Get(source, now)
@@ -85,7 +86,7 @@ func (t *Throttle) Allow(source netip.Addr, aor string) (ok bool, retryAfter tim
 // Failed counts a wrong password.
 func (t *Throttle) Failed(source netip.Addr, aor string) {
 	now := time.Now()
-	source = network(source)
+	source = hop.Network(source)
 	s := t.ofSource(source)
 	s.mu.Lock()
 	b, _ := s.sources.Get(source, now)
@@ -104,7 +105,7 @@ func (t *Throttle) Failed(source netip.Addr, aor string) {
 // Succeeded notes that the right password for aor came from source.
 func (t *Throttle) Succeeded(source netip.Addr, aor string) {
 	now := time.Now()
-	source = network(source)
+	source = hop.Network(source)
 	s := t.ofAccount(aor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,17 +126,6 @@ func (t *Throttle) ofSource(source netip.Addr) *throttleShard {
 
 func (t *Throttle) ofAccount(aor string) *throttleShard {
 	return &t.shards[maphash.String(t.seed, aor)%throttleShards]
-}
-
-// network returns what one peer can be taken to own: an IPv4 address, or a /64.
-func network(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return a
 }
 
 func (b bucket) add(now time.Time, refill time.Duration) bucket {
