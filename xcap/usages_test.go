@@ -53,7 +53,7 @@ func TestPublicIcon(t *testing.T) {
 	for what, target := range map[string]string{
 		"no such user": nobody, "no such document": strings.TrimSuffix(uri, "index") + "other", "no such part": uri + "/~~/content/x",
 		"no folder": in("org.openmobilealliance.pres-content", "index"),
-		"no XUI": root + "/org.openmobilealliance.pres-content/users/nonsense%20/" + iconPath,
+		"no XUI":    root + "/org.openmobilealliance.pres-content/users/nonsense%20/" + iconPath,
 	} {
 		got := ts.get(target)
 		expect(t, what, got, 404, "")

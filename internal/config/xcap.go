@@ -121,7 +121,7 @@ func address(text, domain string) (string, error) {
 		full += "@" + domain
 	}
 	aor, err := sipuri.AOR(full)
-	if name, host := sipuri.Split(aor); err != nil || name == "" || host == "" {
+	if name, host := sipuri.Split(aor); err != nil || !strings.HasPrefix(aor, "sip:") || name == "" || host == "" {
 		return "", fmt.Errorf("%q is not the address of a user", text)
 	}
 	return aor, nil

@@ -84,3 +84,32 @@ func TestXCAPUsers(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDelegate(f *testing.F) {
+	for _, seed := range []string{"a=b", "a@x=sip:b@y:resource-lists:write", "a=b:*", "=", "a=b:c:d:e", "sip:a=b", "a%40x=b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		g, err := parseDelegate(text, "example.org")
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(g.User, "sip:") || !strings.HasPrefix(g.Owner, "sip:") {
+			t.Fatalf("%q: %+v", text, g)
+		}
+		auid := g.AUID
+		if auid == "" {
+			auid = everyAUID
+		}
+		again := g.User + "=" + g.Owner + ":" + auid
+		if g.Write {
+			again += ":write"
+		}
+		if strings.ContainsAny(g.User, "=") || strings.Contains(g.Owner[4:], ":") {
+			t.Skip("not writable in the compact form")
+		}
+		if h, err := parseDelegate(again, "example.org"); err != nil || h != g {
+			t.Errorf("%q: %+v, %q: %+v, %v", text, g, again, h, err)
+		}
+	})
+}
