@@ -121,6 +121,13 @@ func (a *Authenticator) Check(ctx context.Context, r Request) Result {
 	}
 	now := time.Now()
 	id, fresh, ours := a.nonces.verify(r.Realm, c.nonce, now)
+	if known && ha1Of(&user, alg) == "" && user.HA1MD5 != "" {
+		// An account taken over with an HA1 for MD5: a client that took the first
+		// challenge must be told what it can prove its password with. There is
+		// nothing to guess in this, so it counts as no attempt.
+		r.Order = MD5Only
+		return a.refuse(r, Result{Status: 401, Reason: "the account has no hash for " + string(alg), Stale: true})
+	}
 	if !a.right(&c, alg, user, r.Method) || !known {
 		return a.refuse(r, Result{Status: 401, Reason: "wrong user name or password", Attempt: aor})
 	}

@@ -246,6 +246,28 @@ func TestMissingHash(t *testing.T) {
 	}
 }
 
+// A client that answered the first challenge of an account that has a hash for
+// MD5 only is asked again, for that.
+func TestMD5Account(t *testing.T) {
+	a, s := setup(t)
+	user, _ := NewUser("sip:alice@example.com", "wonder land")
+	user.HA1SHA256, user.HA1SHA512 = "", ""
+	if err := s.SetUser(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	for _, password := range []string{"wonder land", "wrong"} {
+		first := a.Check(t.Context(), subscribe())
+		res := a.Check(t.Context(), subscribe(answer(t, first.Challenges[0], "SUBSCRIBE", "sip:x", "alice", password, 1)))
+		if res.OK || res.Status != 401 || !res.Stale || len(res.Challenges) != 1 || !strings.Contains(res.Challenges[0], "algorithm=MD5") || res.Attempt != "" {
+			t.Fatalf("credentials with SHA-256: %+v", res)
+		}
+		res = a.Check(t.Context(), subscribe(answer(t, res.Challenges[0], "SUBSCRIBE", "sip:x", "alice", password, 1)))
+		if right := password != "wrong"; res.OK != right || (res.Attempt == "") != right {
+			t.Errorf("credentials with MD5, password %q: %+v", password, res)
+		}
+	}
+}
+
 // RFC 3261 §22.1: the line of our realm is picked among several.
 func TestSeveralLines(t *testing.T) {
 	a, _ := setup(t)
