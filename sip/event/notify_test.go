@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -330,6 +331,43 @@ func TestStop(t *testing.T) {
 		r.nothing()
 		if rows := r.rows(); len(rows) != 1 || rows[0].Sent != "none" || rows[0].State != "active" {
 			t.Errorf("stored: %+v", rows)
+		}
+	})
+}
+
+// Many subscriptions to one resource are looked at within seconds after a start,
+// one by one, and only once each; those whose view is another one are told.
+func TestRestoreIsNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count = 3000
+		st := memory.New()
+		r := newRig(t, Config{MaxPerWatcher: count}, st)
+		udp := r.flow("UDP", remote)
+		for i := range count {
+			r.subscribe(sub{callID: strconv.Itoa(i), flow: udp})
+		}
+		time.Sleep(saveEvery + time.Second)
+		r.n.Stop(context.Background())
+		r.close()
+		r = newRig(t, Config{}, st)
+		defer r.close()
+		r.sender.flows = map[string]*wire.Flow{udp.Ref(): r.flow("UDP", remote)}
+		r.pkg.set(amy, text("changed"))
+		if err := r.n.Restore(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for sent := 0; sent < count; {
+			time.Sleep(100 * time.Millisecond)
+			now := len(r.take())
+			if sent += now; now > count/20 {
+				t.Fatalf("%d at once", now)
+			}
+			if now == 0 && sent < count {
+				t.Fatalf("%d told, then nobody", sent)
+			}
+		}
+		if len(r.pkg.fulls) != count {
+			t.Errorf("%d views for %d subscriptions", len(r.pkg.fulls), count)
 		}
 	})
 }
