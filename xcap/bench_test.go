@@ -7,6 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"rollcall/internal/xcapuri"
+	"rollcall/internal/xmlscan"
+	"rollcall/xcap/usage"
 )
 
 // buddies is a list of 200 contacts, 23 kB.
@@ -32,6 +36,7 @@ func BenchmarkHandler(b *testing.B) {
 		bodies                            [2]string
 	}{
 		{"GET", "GET", listsURI, "", [2]string{}},
+		{"GET-304", "GET", listsURI, "", [2]string{}},
 		{"GET-element", "GET", element, "", [2]string{}},
 		{"PUT", "PUT", listsURI, listsType, [2]string{a, z}},
 		{"PUT-same", "PUT", listsURI, listsType, [2]string{a, a}},
@@ -45,6 +50,11 @@ func BenchmarkHandler(b *testing.B) {
 			r.URL.Path, r.RequestURI, r.RemoteAddr = c.target, c.target, "127.0.0.1:1"
 			r.Header.Set(assertedIdentity, alice)
 			r.Header.Set("Content-Type", c.contentType)
+			want := 200
+			if c.name == "GET-304" {
+				r.Header.Set("If-None-Match", "*")
+				want = 304
+			}
 			w := &discard{header: http.Header{}}
 			i := 0
 			b.ReportAllocs()
@@ -53,7 +63,7 @@ func BenchmarkHandler(b *testing.B) {
 				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 				i++
 				h.ServeHTTP(w, r)
-				if w.status != 200 {
+				if w.status != want {
 					b.Fatal(w.status)
 				}
 			}
@@ -70,3 +80,25 @@ type discard struct {
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// BenchmarkElementEdit is a PUT of an element without storage and HTTP: locate,
+// splice, scan and validate.
+func BenchmarkElementEdit(b *testing.B) {
+	d, err := xmlscan.Scan([]byte(buddies("Contact")), xmlscan.Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, err := xcapuri.ParseNode(`resource-lists/list[@name="friends"]/entry[@uri="sip:contact-150@example.test"]`, "", "urn:ietf:params:xml:ns:resource-lists")
+	if err != nil {
+		b.Fatal(err)
+	}
+	validate := usage.ResourceLists().Validate
+	body := []byte(`<entry uri="sip:contact-150@example.test"><display-name>B</display-name></entry>`)
+	b.ReportAllocs()
+	for b.Loop() {
+		e, c := putElement(d, n, body, xmlscan.Limits{})
+		if c != nil || validate(e.doc) != nil {
+			b.Fatal(c)
+		}
+	}
+}

@@ -102,6 +102,6 @@ func (s *Step) passes(d *xmlscan.Doc, i int) bool {
 	if s.Test == nil {
 		return true
 	}
-	v, ok := d.Attr(i, s.Test.Name.Space, s.Test.Name.Local)
-	return ok && v == s.Test.Value
+	a := d.AttrIndex(i, s.Test.Name.Space, s.Test.Name.Local)
+	return a >= 0 && d.ValueIs(&d.Attrs[a], s.Test.Value)
 }

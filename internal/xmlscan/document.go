@@ -109,6 +109,22 @@ func (d *Doc) AttrValue(a *Attr) string {
 	return normalise(d.text[a.ValueStart:a.ValueEnd])
 }
 
+// ValueIs reports whether AttrValue(a) is value, most often by a glance at the
+// first characters.
+func (d *Doc) ValueIs(a *Attr, value string) bool {
+	raw := d.text[a.ValueStart:a.ValueEnd]
+	for i := range len(raw) {
+		c := raw[i]
+		if c < ' ' || c == '&' {
+			return normalise(raw) == value
+		}
+		if i == len(value) || c != value[i] {
+			return false
+		}
+	}
+	return len(raw) == len(value)
+}
+
 // Text returns the character data directly under element i, CDATA sections
 // included, references expanded and line ends normalised. Data of child
 // elements, comments and processing instructions are not part of it.

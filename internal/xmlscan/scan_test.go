@@ -266,6 +266,21 @@ func list(n int) []byte {
 	return b.Bytes()
 }
 
+// ValueIs says what AttrValue does.
+func TestValueIs(t *testing.T) {
+	for _, raw := range []string{"", "a", "ab", "a&amp;b", "a&#98;", "a\tb", "\r\n", "a&amp;amp;b", "ä&quot;", "  "} {
+		d, err := Scan([]byte(`<r a="`+raw+`"/>`), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range []string{"", "a", "ab", "a&b", "a&amp;b", "a b", "a\tb", " ", "  ", "ä\"", "abc", raw} {
+			if got, want := d.ValueIs(&d.Attrs[0], value), d.AttrValue(&d.Attrs[0]) == value; got != want {
+				t.Errorf("%q is %q: %v", raw, value, got)
+			}
+		}
+	}
+}
+
 func BenchmarkScan200(b *testing.B) {
 	src := list(200)
 	b.SetBytes(int64(len(src)))
