@@ -74,6 +74,7 @@ type node struct {
 	httpsSocket net.Listener // nil: none
 	adminSocket net.Listener
 	sipAddrs    []netip.AddrPort
+	sipsAddrs   []netip.AddrPort
 
 	ready  atomic.Bool
 	failed chan error // a listener that ended by itself
@@ -100,7 +101,10 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	}
 	n.wheel = wheel.New(tick)
 	n.pool = shard.New(cfg.QueueLimit, func(any) { n.metrics.Panics.Inc() })
-	n.endpoint = wire.New(wire.Config{Handler: &n.gate, Metrics: n.metrics, Wheel: n.wheel, Advertise: cfg.Advertise})
+	if n.endpoint, err = n.newEndpoint(); err != nil {
+		n.wheel.Stop()
+		return nil, errors.Join(err, n.pool.Stop(ctx), n.store.Close())
+	}
 	n.users = auth.NewUsers(n.store, userTTL)
 	n.wire(auth.New(secret, n.users), auth.NewThrottle())
 	n.subscribe()
@@ -158,11 +162,11 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes
-	n.xcap = n.newXCAPServer(xcap.New(xcap.Config{
+	n.xcap = n.newXCAPServer(n.withWebSocket(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
 		Usages: usages, Limits: limits, Quotas: quotas(cfg), Delegates: delegates(cfg), SuperUsers: cfg.SuperUsers, Watchers: n.watching,
 		Trust: trust, Throttle: throttle, Basic: cfg.BasicAuth, Metrics: n.metrics,
-	}), trust)
+	}), trust), trust)
 	n.admin = newAdminServer(n.adminHandler())
 }
 
@@ -237,6 +241,9 @@ func (n *node) start(ctx context.Context) error {
 			return err
 		}
 		n.sipAddrs = append(n.sipAddrs, bound)
+	}
+	if err := n.listenSIPS(ctx); err != nil {
+		return err
 	}
 	var err error
 	if err := n.listenXCAP(ctx); err != nil {

@@ -75,6 +75,9 @@ func printAddresses(con console, n *node) {
 	for _, a := range n.sipAddrs {
 		fmt.Fprintf(w, "  SIP     %s (UDP and TCP)\n", a)
 	}
+	for _, a := range n.sipsAddrs {
+		fmt.Fprintf(w, "  SIP     %s (TLS)\n", a)
+	}
 	for _, url := range n.xcapURLs() {
 		fmt.Fprintf(w, "  XCAP    %s\n", url)
 	}

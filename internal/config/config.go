@@ -36,6 +36,7 @@ type Config struct {
 	Place `embed:""`
 	Tree  `embed:""`
 	HTTP  `embed:""`
+	SIP   `embed:""`
 	XCAP  `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
@@ -159,6 +160,9 @@ func (c *Config) Normalize() error {
 	if _, err := c.TrustedPrefixes(); err != nil {
 		return err
 	}
+	if err := c.SIP.normalize(c.TLS(), c.XCAPRoot); err != nil {
+		return err
+	}
 	if err := c.XCAP.normalize(c.Domain[0]); err != nil {
 		return err
 	}
@@ -226,16 +230,18 @@ func (c *Config) checkLimits() error {
 
 // TrustedPrefixes returns the networks of the trust setting; a bare address is
 // a network of one.
-func (c *Config) TrustedPrefixes() ([]netip.Prefix, error) {
+func (c *Config) TrustedPrefixes() ([]netip.Prefix, error) { return prefixes("trust", c.Trust) }
+
+func prefixes(setting string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range c.Trust {
+	for _, s := range list {
 		if a, err := netip.ParseAddr(s); err == nil {
 			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
 			continue
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("trust: %q is neither an address nor a network like 10.0.0.0/8", s)
+			return nil, fmt.Errorf("%s: %q is neither an address nor a network like 10.0.0.0/8", setting, s)
 		}
 		out = append(out, p.Masked())
 	}
