@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"sync"
 
 	"rollcall/internal/resourcelist"
@@ -120,11 +121,10 @@ func (c *cache) supersede(presentity string) {
 // DocumentChanged forgets what was compiled from the document and returns the
 // presentities whose decisions may differ now.
 func (e *Engine) DocumentChanged(key store.DocumentKey) (presentities []string) {
-	switch key.AUID {
-	case AUIDPresRules, AUIDOMAPresRules, resourcelist.AUID:
-		return e.cache.changed(key)
+	if key.AUID != resourcelist.AUID && !slices.Contains(e.opt.AUIDs, key.AUID) {
+		return nil
 	}
-	return nil
+	return e.cache.changed(key)
 }
 
 // Forget drops the compiled rules of a presentity, for instance when the user

@@ -30,7 +30,7 @@ func (e *Engine) compile(ctx context.Context, presentity string) (*ruleset, erro
 		known:   make(map[store.DocumentKey]bool),
 		set:     &ruleset{provide: e.opt.ProvideDefault},
 	}
-	for _, auid := range [...]string{AUIDPresRules, AUIDOMAPresRules} {
+	for _, auid := range e.opt.AUIDs {
 		listed, err := e.docs.ListDocuments(ctx, presentity, auid)
 		if err != nil {
 			return nil, fmt.Errorf("listing rules of %s: %w", presentity, err)

@@ -23,6 +23,9 @@ func NewEngine(docs Documents, lists *resourcelist.Resolver, opt Options) *Engin
 	if opt.CacheSize <= 0 {
 		opt.CacheSize = DefaultCacheSize
 	}
+	if len(opt.AUIDs) == 0 {
+		opt.AUIDs = []string{AUIDPresRules, AUIDOMAPresRules}
+	}
 	e := &Engine{docs: docs, lists: lists, opt: opt, everything: Everything()}
 	e.cache.init(opt.CacheSize)
 	return e

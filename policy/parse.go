@@ -40,7 +40,7 @@ func parseRules(key store.DocumentKey, body []byte, resolve lists) ([]rule, erro
 	if !doc.Is(0, nsCommon, "ruleset") {
 		return nil, errNotRules
 	}
-	p := parser{doc: doc, resolve: resolve, ranked: key.AUID == AUIDOMAPresRules}
+	p := parser{doc: doc, resolve: resolve, ranked: key.AUID == AUIDOMAPresRules, dialogs: key.AUID == AUIDDialogRules}
 	var rules []rule
 	for child := range doc.Children(0) {
 		if !doc.Is(child, nsCommon, "rule") {
@@ -61,6 +61,7 @@ type parser struct {
 	doc     *xmlscan.Doc
 	resolve lists
 	ranked  bool // an OMA document, or one that uses OMA conditions
+	dialogs bool // rules about dialogs, not presence
 	err     error
 }
 
@@ -91,10 +92,17 @@ func (p *parser) rule(elem int) rule {
 
 func (p *parser) actions(r *rule, elem int) {
 	for child := range p.doc.Children(elem) {
-		if p.doc.Is(child, nsPresence, "sub-handling") {
+		if p.doc.Elements[child].Local == "sub-handling" && p.permits(p.doc.Elements[child].Space) {
 			r.handling = max(r.handling, handlingOf(trimmed(p.doc, child)))
 		}
 	}
+}
+
+// permits reports whether the permissions of a namespace are about what the
+// document is about. Dialog rules have no published schema: there are two
+// namespaces, and clients that write them as presence rules.
+func (p *parser) permits(space string) bool {
+	return space == nsPresence || p.dialogs && (space == nsDialogRules || space == nsAGDialogRules)
 }
 
 func handlingOf(s string) Handling {

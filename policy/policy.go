@@ -13,12 +13,16 @@ const (
 	nsPresence = "urn:ietf:params:xml:ns:pres-rules"
 	nsOMA      = "urn:oma:xml:xdm:common-policy"
 	nsAG       = "urn:ag-projects:xml:ns:common-policy"
+
+	nsDialogRules   = "http://openxcap.org/ns/dialog-rules"
+	nsAGDialogRules = "urn:ag-projects:xml:ns:dialog-rules"
 )
 
 // Application usages whose documents are rules.
 const (
 	AUIDPresRules    = "pres-rules"
 	AUIDOMAPresRules = "org.openmobilealliance.pres-rules"
+	AUIDDialogRules  = "org.openxcap.dialog-rules"
 )
 
 // Handling is how a subscription is treated (RFC 5025 §3.2.1). The numbers are
@@ -102,6 +106,9 @@ type Options struct {
 	// without transformations always provides everything: clients that write
 	// these never add any.
 	ProvideDefault Provide
+	// AUIDs are the application usages whose documents are the rules. None means
+	// those of presence.
+	AUIDs []string
 	// CacheSize bounds the compiled rules kept, counted in rules and list
 	// members. Zero means DefaultCacheSize.
 	CacheSize int

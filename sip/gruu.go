@@ -44,9 +44,10 @@ func (s *Server) gruu(req *wire.Request) (target, *wire.Response) {
 }
 
 // unreachable refuses requests to an instance without a contact (RFC 5627 §6.1);
-// nil: go on.
-func (s *Server) unreachable(ctx context.Context, t target) *wire.Response {
-	if t.instance == "" || s.cfg.GRUUs.Reachable(t.aor, t.instance) {
+// nil: go on. For MESSAGE that is left to IM: it knows whom the user has blocked,
+// and they are not to learn this.
+func (s *Server) unreachable(ctx context.Context, method string, t target) *wire.Response {
+	if t.instance == "" || method == "MESSAGE" || s.cfg.GRUUs.Reachable(t.aor, t.instance) {
 		return nil
 	}
 	switch _, err := s.cfg.Users.Get(ctx, t.aor); {

@@ -117,6 +117,14 @@ func withheld(req *wire.Request) bool {
 	return false
 }
 
+// mayPublish lets a user publish for itself only, and a configured publisher for all.
+func mayPublish(s *Server, req *wire.Request, t target, who auth.Identity) *wire.Response {
+	if s.cfg.Publishers[who.AOR] {
+		return nil
+	}
+	return ownAddress(s, req, t, who)
+}
+
 // ownAddress lets a user register and publish for itself only.
 func ownAddress(_ *Server, _ *wire.Request, t target, who auth.Identity) *wire.Response {
 	if who.AOR != t.aor {

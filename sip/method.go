@@ -25,7 +25,7 @@ var allow = wire.Header{Name: "Allow", Value: "REGISTER, PUBLISH, SUBSCRIBE, MES
 // methods are all methods there are a rule for; others get 501.
 var methods = map[string]method{
 	"REGISTER":  {target: (*Server).registration, authorize: ownAddress, serve: (*Server).register},
-	"PUBLISH":   {target: (*Server).resource, authorize: ownAddress, serve: (*Server).publish},
+	"PUBLISH":   {target: (*Server).resource, authorize: mayPublish, serve: (*Server).publish},
 	"SUBSCRIBE": {target: (*Server).subscription, authorize: ownFrom, serve: (*Server).subscribe},
 	"MESSAGE":   {target: (*Server).resource, authorize: ownFrom, serve: (*Server).message},
 	"OPTIONS":   {refuse: (*Server).answerOptions},
@@ -56,6 +56,10 @@ func (s *Server) subscribe(ctx context.Context, req *wire.Request, t target, who
 }
 
 func (s *Server) message(ctx context.Context, req *wire.Request, t target, who auth.Identity) {
+	if t.away != nil {
+		s.cfg.IM.MessageAway(req, *t.away, who)
+		return
+	}
 	if t.instance != "" {
 		s.cfg.IM.MessageInstance(ctx, req, t.aor, t.instance, who)
 		return

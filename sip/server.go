@@ -11,6 +11,7 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/metrics"
+	"rollcall/internal/route"
 	"rollcall/internal/shard"
 	"rollcall/sip/wire"
 )
@@ -40,6 +41,8 @@ type IM interface {
 	Message(ctx context.Context, req *wire.Request, aor string, who auth.Identity)
 	// MessageInstance is for one device of a user.
 	MessageInstance(ctx context.Context, req *wire.Request, aor, instance string, who auth.Identity)
+	// MessageAway is for another domain.
+	MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity)
 }
 
 // Config is what a Server is made of.
@@ -55,6 +58,11 @@ type Config struct {
 	// LocalPort reports whether SIP is listened on at a port; nil: on none but the
 	// default ones.
 	LocalPort func(port int) bool
+
+	Routes route.Table // to other domains
+
+	// Publishers may publish for every user.
+	Publishers map[string]bool
 
 	Registrar Registrar
 	GRUUs     GRUUs
@@ -137,7 +145,7 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 		no = t.refuse
 	}
 	if no == nil {
-		no = s.unreachable(ctx, t)
+		no = s.unreachable(ctx, req.Method, t)
 	}
 	if no != nil {
 		s.respond(req, *no)

@@ -13,6 +13,7 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/metrics"
+	"rollcall/internal/route"
 	"rollcall/internal/shard"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
@@ -60,6 +61,10 @@ func (s *services) MessageInstance(_ context.Context, req *wire.Request, aor, in
 	s.call("message", req, aor+" at "+instance, who)
 }
 
+func (s *services) MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity) {
+	s.call("message away", req, fmt.Sprintf("to %s TLS=%v strange=%v", hop.URI.String(), hop.TLS, hop.Like != nil), who)
+}
+
 // GRUU knows one temporary GRUU, and public ones of everything.
 func (s *services) GRUU(uri sipuri.URI) (aor, instance string, temporary, ok bool) {
 	value, _ := uri.Param("gr")
@@ -97,10 +102,14 @@ func newFace(t *testing.T, limit int) *face {
 	}
 	users := auth.NewUsers(st, time.Second)
 	f := &face{t: t, svc: &services{}, m: metrics.New(), pool: shard.New(limit, nil), out: make(chan string, 64)}
+	routes, err := route.Parse([]string{"away.example=sip:gw.example;transport=tcp", "tls.example=dns-tls", "dns.example=dns", "no.example=deny"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.srv = New(Config{
 		Domains: []string{"example.org", "example.net"}, Auth: auth.New([]byte("0123456789abcdef"), users), Users: users,
 		Trust: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Throttle: auth.NewThrottle(), Pool: f.pool, Metrics: f.m,
-		LocalPort: func(port int) bool { return port == 15060 }, GRUUs: f.svc,
+		LocalPort: func(port int) bool { return port == 15060 }, GRUUs: f.svc, Routes: routes,
 		Registrar: f.svc, Presence: f.svc, Notifier: f.svc, IM: f.svc,
 	})
 	f.from("192.0.2.1:4000")
@@ -240,14 +249,14 @@ func TestTargets(t *testing.T) {
 		// RFC 5627 §6.1
 		{"MESSAGE", bob + ";gr=urn:x:1", "<" + bob + ">", "200", "message " + bob + " at urn:x:1 by"},
 		{"MESSAGE", "sip:bob@example.org:5060;gr=urn:x:1", "<" + bob + ">", "200", "message " + bob + " at urn:x:1 by"},
-		{"MESSAGE", bob + ";gr=urn:x:2", "<" + bob + ">", "480", ""},
-		{"MESSAGE", "sip:nobody@example.org;gr=urn:x:2", "<" + bob + ">", "404", ""},
+		{"MESSAGE", bob + ";gr=urn:x:2", "<" + bob + ">", "200", "message " + bob + " at urn:x:2 by"}, // IM knows
 		{"MESSAGE", bob + ";gr=unknown", "<" + bob + ">", "404", ""},
 		{"MESSAGE", "sip:tgruu.1@example.org;gr", "<sip:tgruu.1@example.org;gr>", "200", "message " + bob + " at urn:x:1 by"},
 		{"MESSAGE", "sip:tgruu.2@example.org;gr", "<sip:tgruu.2@example.org;gr>", "404", ""},
 		{"MESSAGE", "sip:bob@other.example;gr=urn:x:1", "<" + bob + ">", "403", ""},
 		{"SUBSCRIBE", bob + ";gr=urn:x:1", "<" + bob + ">", "200", "subscribe " + bob},
 		{"SUBSCRIBE", bob + ";gr=urn:x:2", "<" + bob + ">", "480", ""},
+		{"SUBSCRIBE", "sip:nobody@example.org;gr=urn:x:2", "<" + bob + ">", "404", ""},
 		{"SUBSCRIBE", "sip:tgruu.1@example.org;gr", "<" + bob + ">", "403", ""},
 		{"PUBLISH", alice + ";gr=urn:x:1", "<" + alice + ">", "200", "publish " + alice},
 	} {
@@ -259,6 +268,42 @@ func TestTargets(t *testing.T) {
 		if called := strings.Join(f.svc.calls, ""); (tc.call == "") != (called == "") || !strings.HasPrefix(called, tc.call) {
 			t.Errorf("%s %s: served %q, want %q", tc.method, tc.uri, called, tc.call)
 		}
+	}
+}
+
+// Other domains are reached by the table, and by nobody but our users and trusted
+// hops.
+func TestAway(t *testing.T) {
+	f := newFace(t, 16)
+	for _, tc := range []struct{ method, uri, from, want, call string }{
+		{"MESSAGE", "sip:x@away.example", alice, "200", "message away to sip:gw.example;transport=tcp TLS=false strange=false by " + alice},
+		{"MESSAGE", "sip:x@tls.example", alice, "200", "message away to sip:x@tls.example TLS=true strange=true by " + alice},
+		{"MESSAGE", "sips:x@dns.example", alice, "200", "message away to sips:x@dns.example TLS=true strange=true by " + alice},
+		{"MESSAGE", "sip:x@away.example", bob, "403", ""}, // not who she says
+		{"MESSAGE", "sip:x@no.example", alice, "403", ""},
+		{"MESSAGE", "sip:x@other.example", alice, "403", ""},
+		{"MESSAGE", "sip:x@away.example", "sip:y@other.example", "403", ""}, // an open relay otherwise
+		{"SUBSCRIBE", "sip:x@away.example", alice, "403", ""},
+		{"PUBLISH", "sip:x@away.example", alice, "403", ""},
+	} {
+		f.svc.calls = nil
+		f.send(tc.method, tc.uri, tc.from, "<"+tc.uri+">")
+		a := f.answer()
+		if status(a) == "401" {
+			f.send(tc.method, tc.uri, tc.from, "<"+tc.uri+">", credentials(t, a, tc.method, tc.uri, "alice", "secret"))
+			a = f.answer()
+		}
+		if got := status(a); got != tc.want {
+			t.Errorf("%s %s from %s: %s, want %s", tc.method, tc.uri, tc.from, got, tc.want)
+		}
+		if called := strings.Join(f.svc.calls, ""); (tc.call == "") != (called == "") || !strings.HasPrefix(called, tc.call) {
+			t.Errorf("%s %s: served %q, want %q", tc.method, tc.uri, called, tc.call)
+		}
+	}
+	f.from("10.1.2.3:5060")
+	f.send("MESSAGE", "sip:x@away.example", "sip:y@other.example", "<sip:x@away.example>")
+	if got := status(f.answer()); got != "200" {
+		t.Errorf("a trusted hop: %s", got)
 	}
 }
 

@@ -14,6 +14,8 @@ type target struct {
 	shard int
 	// instance is the device meant, when the request went to a GRUU.
 	instance string
+	// away is the next hop, when the request is for another domain.
+	away *wire.Hop
 	// refuse is owed to who has the right to ask.
 	refuse *wire.Response
 }
@@ -37,6 +39,9 @@ func (s *Server) resource(req *wire.Request) (target, *wire.Response) {
 	if no := s.checkRequestURI(req); no != nil {
 		return target{}, no
 	}
+	if t, ok := s.away(req); ok {
+		return t, nil
+	}
 	var t target
 	var no *wire.Response
 	if _, gruu := req.URI.Param("gr"); gruu {
@@ -44,10 +49,20 @@ func (s *Server) resource(req *wire.Request) (target, *wire.Response) {
 	} else {
 		t, no = s.address(req, req.RequestURI, relayingDenied)
 	}
-	if no == nil && req.Method != "PUBLISH" {
+	if no == nil && (req.Method != "PUBLISH" || s.fromPublisher(req)) {
 		t.realm = s.realmOf(req, t.realm)
 	}
 	return t, no
+}
+
+// fromPublisher reports whether req claims to be of a configured publisher, whose
+// account may be in another domain than that of the user.
+func (s *Server) fromPublisher(req *wire.Request) bool {
+	if len(s.cfg.Publishers) == 0 {
+		return false
+	}
+	from, err := sipuri.AOR(req.From.URI)
+	return err == nil && s.cfg.Publishers[from]
 }
 
 // subscription finds the shard of a SUBSCRIBE. Inside a dialog our tag says it.

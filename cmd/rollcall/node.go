@@ -26,6 +26,7 @@ import (
 	"rollcall/policy"
 	"rollcall/rls"
 	"rollcall/sip"
+	dialoginfo "rollcall/sip/dialog"
 	"rollcall/sip/event"
 	"rollcall/sip/im"
 	"rollcall/sip/presence"
@@ -56,16 +57,19 @@ type node struct {
 	gruuKey []byte
 	pool    *shard.Pool
 
-	users     *auth.Users
-	policy    *policy.Engine
-	presence  *presence.Service
-	lists     *rls.Service
-	diff      *xcapdiff.Service
-	registrar *registrar.Registrar
-	messages  *im.Relay
-	notifier  *event.Notifier
-	endpoint  *wire.Endpoint
-	gate      gate
+	users       *auth.Users
+	policy      *policy.Engine
+	presence    *presence.Service
+	dialogs     *dialoginfo.Service
+	published   map[string]published // by event package; presence is not among them
+	dialogRules *policy.Engine
+	lists       *rls.Service
+	diff        *xcapdiff.Service
+	registrar   *registrar.Registrar
+	messages    *im.Relay
+	notifier    *event.Notifier
+	endpoint    *wire.Endpoint
+	gate        gate
 
 	certs       *certs.Store // nil: none
 	xcap        *httpd.Server
@@ -115,17 +119,19 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) {
 	cfg := n.cfg
 	trust, _ := cfg.TrustedPrefixes() // checked by Normalize
+	routes, _ := cfg.Routes()         // likewise
 	resolver := &resourcelist.Resolver{Docs: n.store, Roots: cfg.XCAPRoot[:1], MaxEntries: cfg.MaxListEntries}
 	provide := policy.ProvideNone
 	if cfg.ProvideDefault == "all" {
 		provide = policy.ProvideAll
 	}
+	publishers, _ := cfg.PublisherSet()
 	n.policy = policy.NewEngine(n.store, resolver, policy.Options{ProvideDefault: provide})
 	n.presence = presence.New(presence.Config{
 		Store: n.store, Documents: n.store, Policy: n.policy, Users: n.users,
 		Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
-		MaxWatchers: cfg.MaxWatchers, AllowEvents: []string{presence.Event, presence.WinfoEvent},
+		MaxWatchers: cfg.MaxWatchers, AllowEvents: publishable[:], Publishers: publishers, FlowGrace: cfg.FlowGrace + flowSlack,
 	})
 	n.lists = rls.New(rls.Config{
 		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver, Presence: n.presence,
@@ -145,6 +151,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.diff = n.newDiff(usages)
 	n.notifier.Register(n.diff)
 	n.presence.Notify(n.notifier.Changed)
+	router := n.wireEventState(resolver)
 	n.registrar = registrar.New(registrar.Config{
 		Store: n.store, Pool: n.pool, Wheel: n.wheel, Bus: &n.bus, Metrics: n.metrics,
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
@@ -157,8 +164,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort,
-		Presence: n.presence, Notifier: n.notifier, IM: n.messages,
+		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort, Routes: routes,
+		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = cfg.MaxDocumentBytes
@@ -207,10 +214,15 @@ func (n *node) subscribe() {
 			n.presence.DocumentChanged(e)
 			n.lists.DocumentChanged(e)
 			n.diff.DocumentChanged(e)
+			n.dialogRulesChanged(e)
 		case bus.UserChanged:
 			n.users.Forget(e.AOR)
 			n.policy.Forget(e.AOR) // before presence asks it again
 			n.presence.UserChanged(e.AOR)
+			n.dialogRules.Forget(e.AOR)
+			for _, p := range n.published {
+				p.UserChanged(e.AOR)
+			}
 			n.lists.UserChanged(e.AOR)
 			n.pool.Post(shard.Index(e.AOR), func() { n.endUser(e.AOR) })
 		}
@@ -271,6 +283,11 @@ func (n *node) start(ctx context.Context) error {
 func (n *node) restore(ctx context.Context) error {
 	if err := n.presence.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring presence: %w", err)
+	}
+	for _, p := range n.published {
+		if err := p.Restore(ctx); err != nil {
+			return fmt.Errorf("restoring event state: %w", err)
+		}
 	}
 	if err := n.registrar.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring registrations: %w", err)

@@ -23,6 +23,9 @@ func (n *node) stop() {
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))
 	n.presence.Stop()
+	for _, p := range n.published {
+		p.Stop()
+	}
 	n.wheel.Stop()
 	if n.cancel != nil {
 		n.cancel()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/route"
 	"rollcall/internal/sipuri"
 )
 
@@ -57,9 +58,14 @@ type Config struct {
 	MaxStoredMessages int           `name:"max-stored-messages" env:"ROLLCALL_MAX_STORED_MESSAGES" default:"100" help:"Messages kept for one user, of 1 MB together."`
 	BlockMessages     bool          `name:"block-messages" env:"ROLLCALL_BLOCK_MESSAGES" default:"true" negatable:"" help:"Whom a user's presence rules block cannot send it a MESSAGE either."`
 
+	Route []string `name:"route" env:"ROLLCALL_ROUTE" placeholder:"DOMAIN=WAY" help:"Way for MESSAGE to another domain: deny, dns, dns-tls or the SIP URI of a server (sips for TLS); domain * for all without a row. Repeat for more; without rows there is no way out."`
+
 	FlowGrace    time.Duration `name:"flow-grace" env:"ROLLCALL_FLOW_GRACE" default:"1m" help:"How long a registration outlives the TCP, TLS or WebSocket connection it came over, for its client to come back; twice that after a restart."`
 	FlowTimer    time.Duration `name:"flow-timer" env:"ROLLCALL_FLOW_TIMER" default:"0s" help:"Flow-Timer told to clients with outbound (RFC 5626): how long they may be silent on a connection. 0s: not told."`
 	ServiceRoute []string      `name:"service-route" env:"ROLLCALL_SERVICE_ROUTE" placeholder:"URI" help:"Route that clients are told to use for their requests (RFC 3608), e.g. sip:proxy.example.org;lr; repeat for more."`
+
+	Publishers    []string `name:"publishers" env:"ROLLCALL_PUBLISHERS" placeholder:"AOR" help:"Account that may PUBLISH for every user, e.g. sip:pbx@example.org; repeat for more."`
+	DialogPrivacy bool     `name:"dialog-privacy" env:"ROLLCALL_DIALOG_PRIVACY" help:"Show to others than the owner only that there is a call, not with whom."`
 
 	MaxContacts      int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
 	MaxWatching      int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
@@ -160,16 +166,31 @@ func (c *Config) Normalize() error {
 	if _, err := c.TrustedPrefixes(); err != nil {
 		return err
 	}
+	if _, err := c.PublisherSet(); err != nil {
+		return err
+	}
 	if err := c.SIP.normalize(c.TLS(), c.XCAPRoot); err != nil {
 		return err
 	}
 	if err := c.XCAP.normalize(c.Domain[0]); err != nil {
 		return err
 	}
+	if _, err := c.Routes(); err != nil {
+		return err
+	}
 	if err := c.normalizeServiceRoute(); err != nil {
 		return err
 	}
 	return c.checkLimits()
+}
+
+// Routes returns the table of other domains.
+func (c *Config) Routes() (route.Table, error) {
+	t, err := route.Parse(c.Route)
+	if err != nil {
+		return t, fmt.Errorf("route: %w", err)
+	}
+	return t, nil
 }
 
 // normalizeServiceRoute gives routes the form of header values.
@@ -226,6 +247,19 @@ func (c *Config) checkLimits() error {
 		}
 	}
 	return nil
+}
+
+// PublisherSet returns the canonical addresses of the publishers setting.
+func (c *Config) PublisherSet() (map[string]bool, error) {
+	out := make(map[string]bool, len(c.Publishers))
+	for _, s := range c.Publishers {
+		aor, err := sipuri.AOR(s)
+		if err != nil {
+			return nil, fmt.Errorf("publishers: %q is not an address like sip:pbx@example.org", s)
+		}
+		out[aor] = true
+	}
+	return out, nil
 }
 
 // TrustedPrefixes returns the networks of the trust setting; a bare address is

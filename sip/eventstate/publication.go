@@ -29,7 +29,9 @@ func (p *Publication[D]) Ends() time.Time {
 }
 
 // Doubted reports whether p would last longer if its connection had.
-func (p *Publication[D]) Doubted(now time.Time) bool { return p.Expires.After(now) && !p.Ends().After(now) }
+func (p *Publication[D]) Doubted(now time.Time) bool {
+	return p.Expires.After(now) && !p.Ends().After(now)
+}
 
 // Trust has p last until it expires: its publisher was heard of again.
 func (p *Publication[D]) Trust() { p.doubt, p.flow = time.Time{}, "" }

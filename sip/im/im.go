@@ -46,6 +46,7 @@ type Sender interface {
 	Do(out wire.Outgoing, done func(wire.Result))
 	Flow(ref string) *wire.Flow
 	FlowTo(uri sipuri.URI, like *wire.Flow) (*wire.Flow, error)
+	Forward(out wire.Outgoing, hop wire.Hop, done func(wire.Result))
 }
 
 // Store is where messages wait.
@@ -165,11 +166,7 @@ func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [
 		respond(req, overloaded())
 		return
 	}
-	hops := req.MaxForwards - 1
-	if hops == 0 {
-		hops = -1 // wire: 0 stands for the default
-	}
-	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hops, Head: head, Body: req.Body}
+	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hopsLeft(req), Head: head, Body: req.Body}
 	r.send(out, groups, func(best *wire.Result) {
 		r.leave(pass)
 		if !unreached(best) || !keep {
@@ -190,6 +187,21 @@ func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [
 // refuse makes the checks of RFC 3261 §16.3 and RFC 3428 §8 and asks whether the
 // recipient wants to hear from the sender; ok says go on.
 func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who auth.Identity) (resp wire.Response, ok bool) {
+	if resp, ok := r.acceptable(req, who); !ok {
+		return resp, false
+	}
+	switch _, err := r.cfg.Users.Get(ctx, aor); {
+	case errors.Is(err, store.ErrNotFound):
+		return wire.Response{Status: 404}, false
+	case err != nil:
+		slog.Error("user not read", "aor", aor, "err", err)
+		return overloaded(), false
+	}
+	return r.admit(ctx, aor, who.AOR)
+}
+
+// acceptable makes the checks that do not depend on the recipient.
+func (r *Relay) acceptable(req *wire.Request, who auth.Identity) (resp wire.Response, ok bool) {
 	if who.AOR == "" {
 		return wire.Response{Status: 403, Reason: "Anonymous Senders Not Accepted"}, false
 	}
@@ -206,14 +218,7 @@ func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who a
 	if len(req.Body) > r.cfg.MaxBody {
 		return wire.Response{Status: 413}, false
 	}
-	switch _, err := r.cfg.Users.Get(ctx, aor); {
-	case errors.Is(err, store.ErrNotFound):
-		return wire.Response{Status: 404}, false
-	case err != nil:
-		slog.Error("user not read", "aor", aor, "err", err)
-		return overloaded(), false
-	}
-	return r.admit(ctx, aor, who.AOR)
+	return wire.Response{}, true
 }
 
 func overloaded() wire.Response {

@@ -71,6 +71,12 @@ func (n *network) Do(out wire.Outgoing, done func(wire.Result)) {
 	done(result)
 }
 
+// Forward stands for the servers of other domains.
+func (n *network) Forward(out wire.Outgoing, hop wire.Hop, done func(wire.Result)) {
+	n.sent = append(n.sent, out)
+	done(n.answers[hop.URI.String()])
+}
+
 func flowTo(transport string, send func([]byte) error) *wire.Flow {
 	if !strings.HasPrefix(transport, "TCP") {
 		transport = "UDP"
@@ -92,11 +98,20 @@ func message(t *testing.T, n *network, who auth.Identity, wait time.Duration, li
 		r := New(Config{Bindings: n, Users: n, Sender: n, Wheel: w, MaxBody: 100})
 		flow := flowTo("TCP", func(b []byte) error { answers = append(answers, string(b)); return nil })
 		body, instance := "hello", ""
+		var away *wire.Hop
 		head := "MESSAGE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:4000;branch=z9hG4bKx\r\n" +
 			"From: <sip:alice@example.org>;tag=1\r\nTo: <sip:bob@example.org>\r\nCall-ID: c\r\nCSeq: 7 MESSAGE\r\nContent-Type: text/plain\r\n"
 		for _, l := range lines {
 			if b, ok := strings.CutPrefix(l, "body "); ok {
 				body = b
+				continue
+			}
+			if uri, ok := strings.CutPrefix(l, "away "); ok {
+				next, err := sipuri.Parse(uri)
+				if err != nil {
+					t.Fatal(err)
+				}
+				away = &wire.Hop{URI: next}
 				continue
 			}
 			if urn, ok := strings.CutPrefix(l, "instance "); ok {
@@ -109,10 +124,13 @@ func message(t *testing.T, n *network, who auth.Identity, wait time.Duration, li
 		if err != nil {
 			t.Fatal(owed, err)
 		}
-		if instance == "" {
-			r.Message(t.Context(), req, bob, who)
-		} else {
+		switch {
+		case away != nil:
+			r.MessageAway(req, *away, who)
+		case instance != "":
 			r.MessageInstance(t.Context(), req, bob, instance, who)
+		default:
+			r.Message(t.Context(), req, bob, who)
 		}
 		time.Sleep(wait)
 		synctest.Wait()
@@ -299,6 +317,41 @@ func TestInstance(t *testing.T) {
 	}
 	if got := one(t, message(t, &network{users: map[string]error{}}, alice, 0, "instance urn:uuid:a")); got != "404" {
 		t.Errorf("unknown user: %s", got)
+	}
+}
+
+// RFC 3261 §16.6 and §16.7 for the way to another domain.
+func TestAway(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		who    auth.Identity
+		answer wire.Result
+		lines  []string
+		want   string
+		sent   int
+	}{
+		{"taken", alice, wire.Result{Status: 200}, nil, "200", 1},
+		{"refused", alice, wire.Result{Status: 404}, nil, "404", 1},
+		{"nobody answers", alice, wire.Result{Err: wire.ErrTimeout}, nil, "480", 1},
+		{"408 goes no further", alice, wire.Result{Status: 408}, nil, "480", 1},
+		{"anonymous", auth.Identity{Trusted: true}, wire.Result{Status: 200}, nil, "403", 0},
+		{"too long", alice, wire.Result{Status: 200}, []string{"body " + strings.Repeat("x", 101)}, "413", 0},
+		{"no hops left", alice, wire.Result{Status: 200}, []string{"Max-Forwards: 0"}, "483", 0},
+		{"last hop", alice, wire.Result{Status: 200}, []string{"Max-Forwards: 1"}, "200", 1},
+	} {
+		n := &network{answers: map[string]wire.Result{"sip:gw.example": tc.answer}}
+		got := one(t, message(t, n, tc.who, 0, append(tc.lines, "away sip:gw.example", "P-Asserted-Identity: <sip:x@y>", "Authorization: Digest x")...))
+		if got != tc.want || len(n.sent) != tc.sent {
+			t.Errorf("%s: %s, %d sent", tc.name, got, len(n.sent))
+		}
+		if tc.sent == 0 {
+			continue
+		}
+		out := n.sent[0]
+		if out.RequestURI != "sip:bob@example.org" || string(out.Body) != "hello" || out.MaxForwards == 0 || (tc.name == "last hop") != (out.MaxForwards < 0) ||
+			!strings.HasPrefix(string(out.Head), "Via: ") || strings.Contains(string(out.Head), "Authorization") || strings.Contains(string(out.Head), "P-Asserted") {
+			t.Errorf("%s: sent %+v\n%s", tc.name, out, out.Head)
+		}
 	}
 }
 

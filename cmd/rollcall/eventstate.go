@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"rollcall/internal/bus"
+	"rollcall/internal/resourcelist"
+	"rollcall/policy"
+	dialoginfo "rollcall/sip/dialog"
+	"rollcall/sip/event"
+	"rollcall/sip/eventstate"
+	"rollcall/sip/mwi"
+	"rollcall/sip/presence"
+)
+
+const (
+	maxPublications = 16       // of one user and event package
+	maxPublication  = 64 << 10 // bytes
+	// flowSlack is for the registrar: what it drops when a connection is gone it
+	// has dropped when publications are looked at.
+	flowSlack = 5 * time.Second
+)
+
+// publishable are the event packages that take PUBLISH.
+var publishable = [...]string{presence.Event, dialoginfo.Event, mwi.Event}
+
+// published is a package whose state comes from PUBLISH alone.
+type published interface {
+	eventstate.Publisher
+	Package() event.Package
+	Notify(fn func(event, resource string))
+	UserChanged(aor string)
+	Restore(ctx context.Context) error
+	Stop()
+}
+
+// wireEventState makes the packages dialog and message-summary, and the router
+// that gives each PUBLISH to its package.
+func (n *node) wireEventState(resolver *resourcelist.Resolver) *eventstate.Router {
+	cfg := n.cfg
+	publishers, _ := cfg.PublisherSet() // checked by Normalize
+	admission := eventstate.Admission{Publishers: publishers, AllowEvents: publishable[:]}
+	common := eventstate.Config{
+		Store: n.store, Users: n.users, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics, Admission: admission,
+		Limits: eventstate.Limits{
+			MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
+			MaxPublications: maxPublications, MaxBody: maxPublication,
+		},
+		FlowGrace: cfg.FlowGrace + flowSlack,
+	}
+	n.dialogRules = policy.NewEngine(n.store, resolver, policy.Options{AUIDs: []string{policy.AUIDDialogRules}})
+	n.dialogs = dialoginfo.New(dialoginfo.Config{Config: common, Policy: n.dialogRules, Virtual: cfg.DialogPrivacy})
+	n.published = map[string]published{dialoginfo.Event: n.dialogs, mwi.Event: mwi.New(common)}
+	router := &eventstate.Router{
+		Admission: admission, Users: n.users,
+		Packages: map[string]eventstate.Publisher{presence.Event: n.presence},
+	}
+	for name, p := range n.published {
+		n.notifier.Register(p.Package())
+		p.Notify(n.notifier.Changed)
+		router.Packages[name] = p
+	}
+	return router
+}
+
+// dialogRulesChanged tells subscribers of dialogs of new rules.
+func (n *node) dialogRulesChanged(e bus.DocumentChanged) {
+	n.dialogs.DocumentChanged(e.Key, n.notifier.Changed)
+}

@@ -1,0 +1,95 @@
+package mwi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"rollcall/internal/store"
+	"rollcall/sip/event"
+	"rollcall/sip/eventstate"
+	"rollcall/sip/wire"
+)
+
+// Event is the name of the package.
+const Event = "message-summary"
+
+// Service keeps the message summaries of all users.
+type Service struct {
+	*eventstate.Service[*summary, []byte]
+	users eventstate.Users
+}
+
+// New returns a service without summaries.
+func New(cfg eventstate.Config) *Service {
+	terms := eventstate.Terms[*summary]{Event: Event, Accept: []string{ContentType}, Read: read}
+	return &Service{eventstate.New(cfg, terms, compose), cfg.Users}
+}
+
+func read(_ string, body []byte, _ *eventstate.Publication[*summary]) (eventstate.Content[*summary], error) {
+	s, err := parse(body)
+	if err != nil {
+		return eventstate.Content[*summary]{}, err
+	}
+	return eventstate.Content[*summary]{Type: ContentType, Body: body, Doc: s}, nil
+}
+
+func compose(set eventstate.Set[*summary], _ []byte) []byte {
+	all := make([]*summary, len(set))
+	for i, p := range set {
+		all[i] = p.Doc
+	}
+	return merge(all)
+}
+
+// Package returns the event package.
+func (s *Service) Package() event.Package { return eventPackage{s} }
+
+type eventPackage struct{ s *Service }
+
+// Event implements event.Package.
+func (eventPackage) Event() string { return Event }
+
+// Terms: RFC 3842 §3.
+func (eventPackage) Terms() event.Terms {
+	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{ContentType}, Pace: time.Second}
+}
+
+// Open implements event.Package. Only the owner learns what waits in the mailbox
+// (RFC 3842 §3.8 and §6).
+func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.Source, error) {
+	if sub.Watcher == "" || sub.Watcher != sub.Resource {
+		return nil, &event.Refusal{Status: 403, Reason: "Not Your Mailbox"}
+	}
+	switch _, err := e.s.users.Get(ctx, sub.Resource); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, &event.Refusal{Status: 404}
+	case err != nil && !sub.Restored:
+		return nil, &event.Refusal{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: "10"}}}
+	}
+	return source{e.s, sub.Resource}, nil
+}
+
+// source is one subscription to a mailbox.
+type source struct {
+	s        *Service
+	resource string
+}
+
+// View implements event.Source.
+func (src source) View(bool) (event.View, bool) {
+	body := src.s.State(src.resource)
+	if body == nil {
+		body = merge(nil)
+	}
+	sum := sha256.Sum256(body)
+	return event.View{State: event.Active, ContentType: ContentType, Body: body, Tag: hex.EncodeToString(sum[:8])}, true
+}
+
+// Refreshed implements event.Source.
+func (source) Refreshed() error { return nil }
+
+// Ended implements event.Source.
+func (source) Ended(string, *store.Batch) {}
