@@ -216,3 +216,34 @@ func BenchmarkParseAndEval(b *testing.B) {
 		}
 	}
 }
+
+// FuzzParseNode: a selector is refused with 400 or 404, or it can be evaluated
+// and what it selects has the name of its last step.
+func FuzzParseNode(f *testing.F) {
+	f.Add(`p:r/a[2][@k="/"]/@p:x`, "xmlns(p=urn:x)", []byte(`<r xmlns="urn:x"><a/></r>`))
+	f.Add(`*/*[1][@k='&lt;']/namespace::*`, "foo(^))xmlns(p=^^)", []byte(`<r><a k="&lt;"/></r>`))
+	f.Fuzz(func(t *testing.T, selector, query string, src []byte) {
+		n, err := ParseNode(selector, query, "")
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Status != 400 && e.Status != 404 {
+				t.Fatal(err)
+			}
+			return
+		}
+		d, err := xmlscan.Scan(src, xmlscan.Limits{})
+		if err != nil {
+			return
+		}
+		m, err := n.Eval(d)
+		if err != nil {
+			if !errors.Is(err, ErrNoMatch) && !errors.Is(err, ErrAmbiguous) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if last := &n.Steps[len(n.Steps)-1]; !last.Names(d, m.Elem) || (m.Attr >= 0) != (n.Terminal == Attribute) {
+			t.Fatalf("%q selects %+v of %q", selector, m, src)
+		}
+	})
+}
