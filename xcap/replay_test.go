@@ -14,8 +14,7 @@ var blinkExchange string
 
 // TestBlinkExchange replays what two fresh Blink devices sent to a permissive
 // server, with the entity-tags of that server translated to ours. The answers
-// must be the same but for those about the icon, an application usage that
-// that server had.
+// must be the same.
 func TestBlinkExchange(t *testing.T) {
 	ts := newTestServer(t)
 	ours := map[string]string{}

@@ -24,6 +24,8 @@ func FuzzValidate(f *testing.F) {
 		}
 		f.Add(body)
 	}
+	f.Add([]byte(icon("image/png", "base64", base64Of(pngMagic))))
+	f.Add([]byte(`<user-profiles xmlns="urn:oma:xml:xdm:user-profile"><user-profile uri="sip:alice@example.test"/></user-profiles>`))
 	f.Add([]byte(listsHead + `<list name="a"/><list name="a"><list><external/></list></list></resource-lists>`))
 	f.Add([]byte(servicesHead + service("sip:bob@example.test") + service("sip:bob+x@example.test") + `</rls-services>`))
 	f.Add([]byte(rulesHead + `<cr:rule id="é"><cr:actions><pr:x/></cr:actions></cr:rule></cr:ruleset>`))
