@@ -96,6 +96,11 @@ func dialSIP(t *testing.T, network, addr, user, password string) *sipClient {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newSIPClient(t, network, conn, user, password)
+}
+
+func newSIPClient(t *testing.T, network string, conn net.Conn, user, password string) *sipClient {
+	t.Helper()
 	c := &sipClient{t: t, user: user, password: password, network: network, conn: conn, in: make(chan *message, 256), tag: rand.Text()}
 	t.Cleanup(func() { conn.Close() })
 	go c.read()
