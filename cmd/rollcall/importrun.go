@@ -126,8 +126,8 @@ func sameCredentials(old, u *store.User) bool {
 	return (u.HA1MD5 == "" || u.HA1MD5 == old.HA1MD5) && (u.HA1SHA256 == "" || u.HA1SHA256 == old.HA1SHA256)
 }
 
-// writeUsers writes a batch. With replace, because whoever is there by now was
-// either to be replaced or added by someone else this very moment.
+// writeUsers writes a batch. An account that someone else adds at this very
+// moment ends the run with store.ErrExists; the next one finds it there.
 func (t *takeoverRun) writeUsers(ctx context.Context) error {
 	batch := t.users
 	t.users = nil
