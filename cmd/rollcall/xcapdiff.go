@@ -30,7 +30,7 @@ func (n *node) newDiff(usages []*usage.Usage) *xcapdiff.Service {
 		public[u.AUID] = u.PublicRead
 	}
 	return xcapdiff.New(xcapdiff.Config{
-		Documents: n.store, Usages: known, Wheel: n.wheel, Roots: n.cfg.XCAPRoot,
+		Documents: n.store, History: n.store, Usages: known, Wheel: n.wheel, Roots: n.cfg.XCAPRoot,
 		Readable: func(who string, key store.DocumentKey) bool {
 			return who == key.XUI || public[key.AUID]
 		},

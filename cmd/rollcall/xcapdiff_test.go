@@ -16,11 +16,11 @@ func blinkDocuments(user string) string {
 	return b.String() + `</rl:list></rl:resource-lists>`
 }
 
-func (c *sipClient) subscribeDocuments(body string) (*dialog, *message) {
+func (c *sipClient) subscribeDocuments(body, params string) (*dialog, *message) {
 	c.t.Helper()
 	d := &dialog{c: c, r: request{
 		method: "SUBSCRIBE", uri: c.aor(), to: c.aor(), callID: "diff-" + c.tag, body: body,
-		lines: []string{"Event: xcap-diff", "Contact: " + c.contact(), "Expires: 600", "Accept: application/xcap-diff+xml",
+		lines: []string{"Event: xcap-diff" + params, "Contact: " + c.contact(), "Expires: 600", "Accept: application/xcap-diff+xml",
 			"Supported: 100rel, replaces, norefersub, gruu", "Content-Type: application/resource-lists+xml"},
 	}}
 	d.accepted(c.want(200, d.r))
@@ -38,7 +38,7 @@ func TestXCAPDiff(t *testing.T) {
 	laptop := dialSIP(t, "tcp", s.sip, "alice", password("alice"))
 	var dialogs []*dialog
 	for _, c := range []*sipClient{desk, laptop} {
-		d, first := c.subscribeDocuments(blinkDocuments("alice"))
+		d, first := c.subscribeDocuments(blinkDocuments("alice"), "")
 		want := `<document new-etag="` + strings.Trim(etag, `"`) + `" sel="` + lists + `"/>`
 		if got := string(first.body); strings.Count(got, "<document") != 1 || !strings.Contains(got, want) || !strings.Contains(got, `xcap-root="`+s.xcapRoot+`/"`) {
 			t.Errorf("want %s in\n%s", want, first)
@@ -58,8 +58,17 @@ func TestXCAPDiff(t *testing.T) {
 	}
 	changed := xcap.put(200, lists, typeLists, blinkLists(s.xcapRoot, "alice", "bob", "carol"), "If-Match: "+etag)
 	expect(`<document previous-etag="` + strings.Trim(etag, `"`) + `" new-etag="` + strings.Trim(changed, `"`) + `" sel="` + lists + `"/>`)
+	// One that asks for patches gets them.
+	tablet := dialSIP(t, "tcp", s.sip, "alice", password("alice"))
+	patched, _ := tablet.subscribeDocuments(blinkDocuments("alice"), ";diff-processing=aggregate")
+	previous := changed
+	changed = xcap.put(200, lists, typeLists, strings.Replace(blinkLists(s.xcapRoot, "alice", "bob", "carol"), ">bob<", ">rob<", 1), "If-Match: "+changed)
+	expect(`<document previous-etag="` + strings.Trim(previous, `"`) + `" new-etag="` + strings.Trim(changed, `"`) + `" sel="` + lists + `"/>`)
+	if got := string(patched.notify().body); !strings.Contains(got, "rob") || strings.Contains(got, "carol") {
+		t.Errorf("want a patch in\n%s", got)
+	}
 	// The same content again, and a document nobody named, are no news.
-	xcap.put(200, lists, typeLists, blinkLists(s.xcapRoot, "alice", "bob", "carol"))
+	xcap.put(200, lists, typeLists, strings.Replace(blinkLists(s.xcapRoot, "alice", "bob", "carol"), ">bob<", ">rob<", 1))
 	xcap.put(201, strings.Replace(lists, "index", "private", 1), typeLists, blinkLists(s.xcapRoot, "alice"))
 	if resp, text := xcap.do("DELETE", lists, ""); resp.StatusCode != 200 {
 		t.Fatalf("DELETE: %d %s", resp.StatusCode, text)

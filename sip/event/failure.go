@@ -97,7 +97,9 @@ func (n *Notifier) renegotiate(s *Subscription, headers []wire.Header) {
 	}
 	for _, h := range headers {
 		if strings.EqualFold(h.Name, "Event") || strings.EqualFold(h.Name, "o") {
-			s.setSpecial(ratesOf(parseParams(h.Value)).adopted(time.Until(s.Expires)), s.special.condition)
+			w := s.special.wishes
+			w.rates = ratesOf(parseParams(h.Value)).adopted(time.Until(s.Expires))
+			s.setSpecial(w)
 			n.arm(s, s.Expires)
 			return
 		}

@@ -117,7 +117,9 @@ func (s *Subscription) suppressed(v *View) bool {
 	if s.meets(s.special.condition, v) {
 		return true
 	}
-	s.setSpecial(s.special.rates, "")
+	w := s.special.wishes
+	w.condition = ""
+	s.setSpecial(w)
 	return false
 }
 

@@ -58,6 +58,9 @@ type Terms struct {
 	Pace time.Duration
 	// Options are option-tags, besides eventlist, that may occur in Require.
 	Options []string
+	// Params are parameters of Event, in lower case, that mean something to the
+	// package (Subscription.EventParam).
+	Params []string
 }
 
 // Source is the package's side of one subscription. It is called on the

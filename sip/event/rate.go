@@ -2,6 +2,7 @@ package event
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,29 +111,46 @@ func interval(rate float64) time.Duration {
 	return time.Duration(min(float64(time.Second)/rate, math.MaxInt64/4))
 }
 
-// special is what few subscriptions have: limits of their own and conditions.
+// special is what few subscriptions have.
 type special struct {
+	wishes
+	last    time.Time
+	history []time.Time // of notifications, for adaptive-min-rate
+}
+
+// wishes are what a SUBSCRIBE may ask for besides the usual.
+type wishes struct {
 	rates
-	condition string // Suppress-If-Match of the newest SUBSCRIBE, while it holds
-	last      time.Time
-	history   []time.Time // of notifications, for adaptive-min-rate
+	condition string // Suppress-If-Match, while it holds
+	params    string // of Event, for the package: ";name=value"
+}
+
+// wishesOf reads what a SUBSCRIBE says.
+func (e *entry) wishesOf(params []sipuri.Param, granted time.Duration, condition string) wishes {
+	w := wishes{rates: ratesOf(params).adopted(granted), condition: strings.Clone(condition)}
+	for _, p := range params {
+		if slices.Contains(e.terms.Params, p.Name) && isToken(p.Value) {
+			w.params += ";" + p.Name + "=" + p.Value
+		}
+	}
+	return w
 }
 
 // setSpecial takes over what the newest SUBSCRIBE says.
-func (s *Subscription) setSpecial(r rates, condition string) {
-	if r == (rates{}) && condition == "" {
+func (s *Subscription) setSpecial(w wishes) {
+	if w == (wishes{}) {
 		s.special = nil
 		return
 	}
 	now := time.Now()
-	x := &special{condition: strings.Clone(condition), last: now}
+	x := &special{wishes: w, last: now}
 	if old := s.special; old != nil {
-		*x = special{condition: x.condition, rates: old.rates, last: old.last, history: old.history}
+		x.last = old.last
+		if old.adaptive == w.adaptive {
+			x.history = old.history
+		}
 	}
-	if r.adaptive != x.adaptive || r.adaptive == 0 {
-		x.history = nil
-	}
-	x.rates = r
+	r := w.rates
 	if r.adaptive > 0 && x.history == nil {
 		// RFC 6446 §7.3: as if the rate had been kept up to now.
 		for i := range adaptivePeriods {
@@ -142,12 +160,26 @@ func (s *Subscription) setSpecial(r rates, condition string) {
 	s.special = x
 }
 
-// ratesText is the durable form of the rates.
-func (s *Subscription) ratesText() string {
+// paramsText is the durable form of the parameters of Event.
+func (s *Subscription) paramsText() string {
 	if s.special == nil {
 		return ""
 	}
-	return string(s.special.rates.appendTo(nil))
+	return string(s.special.rates.appendTo(nil)) + s.special.params
+}
+
+// EventParam returns a parameter of Event in the newest SUBSCRIBE, if it is one
+// of Terms.Params.
+func (s *Subscription) EventParam(name string) string {
+	if s.special == nil {
+		return ""
+	}
+	for _, p := range parseParams(s.special.params) {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
 }
 
 func (s *Subscription) condition() string {

@@ -108,7 +108,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 		s.device = fnv1a(row.RemoteTarget)
 	}
 	if row.Rates != "" {
-		s.setSpecial(ratesOf(parseParams(row.Rates)).adopted(time.Until(row.Expires)), "")
+		s.setSpecial(e.wishesOf(parseParams(row.Rates), time.Until(row.Expires), ""))
 	}
 	s.dialog.routes = row.RouteSet
 	s.dialog.setHead(row.ID, s.Event, s.EventID, row.LocalURI, row.RemoteURI, row.RemoteTag, row.CallID)

@@ -89,7 +89,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	err := s.source.Refreshed()
 	if err == nil {
 		s.lease = s.lease.extended()
-		s.setSpecial(ratesOf(req.EventParams).adopted(granted), condition)
+		s.setSpecial(s.entry.wishesOf(req.EventParams, granted, condition))
 		if err = n.commit(ctx, s); err != nil {
 			s.setLatest(before)
 			s.lease, s.special = leased, special

@@ -81,7 +81,7 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	s.Fetch = granted == 0
 	s.dialog.target = target
 	s.device = deviceOf(req, target)
-	s.setSpecial(ratesOf(req.EventParams).adopted(granted), condition)
+	s.setSpecial(e.wishesOf(req.EventParams, granted, condition))
 	if refusal := n.establish(ctx, s); refusal != nil {
 		return refusal
 	}

@@ -122,7 +122,7 @@ func (s *Subscription) row() store.Subscription {
 		State: s.state.String(), Sent: s.sent,
 		Accept: joinList(s.Accept), Supported: joinList(s.Supported),
 		ContentType: s.ContentType, Body: s.Body, Flow: flowRef(s.Flow),
-		Device: int64(s.device), Rates: s.ratesText(),
+		Device: int64(s.device), Rates: s.paramsText(),
 		Created: s.Created, Expires: s.Expires,
 	}
 }

@@ -28,9 +28,34 @@ func (r *report) attr(name, value string) {
 	r.b = append(xmlscan.EscapeAttr(r.b, value), '"')
 }
 
-// present tells of something that exists, and of a document, which version was
-// told before.
-func (r *report) present(i item, previous string) {
+// changed tells of a new version of a document, with patches when there are some.
+func (r *report) changed(i item, previous string, steps []step) {
+	if len(steps) == 0 {
+		r.version(i.sel, step{from: previous, to: i.etag})
+		r.b = append(r.b, "/>"...)
+		return
+	}
+	for _, s := range steps {
+		r.version(i.sel, s)
+		r.b = append(r.b, '>')
+		if r.b = append(r.b, s.patch...); len(s.patch) == 0 {
+			r.b = append(r.b, "<body-not-changed/>"...)
+		}
+		r.b = append(r.b, "</document>"...)
+	}
+}
+
+func (r *report) version(sel string, s step) {
+	r.b = append(r.b, "\n<document"...)
+	if s.from != "" {
+		r.attr("previous-etag", s.from)
+	}
+	r.attr("new-etag", s.to)
+	r.attr("sel", sel)
+}
+
+// present tells of something that exists.
+func (r *report) present(i item) {
 	switch i.kind {
 	case attribute:
 		r.b = append(r.b, "\n<attribute"...)
@@ -39,12 +64,7 @@ func (r *report) present(i item, previous string) {
 	case element:
 		r.element(i)
 	default:
-		r.b = append(r.b, "\n<document"...)
-		if previous != "" {
-			r.attr("previous-etag", previous)
-		}
-		r.attr("new-etag", i.etag)
-		r.attr("sel", i.sel)
+		r.version(i.sel, step{to: i.etag})
 		r.b = append(r.b, "/>"...)
 	}
 }

@@ -72,7 +72,7 @@ func (src *source) tellAll(doc *report, items []item) {
 			src.sub.Changed() // the rest follows
 			break
 		}
-		doc.present(now, "")
+		doc.present(now)
 	}
 	src.know(append(slices.Clone(items), lost...))
 }
@@ -99,10 +99,10 @@ func (src *source) tellNext(doc *report, items []item) bool {
 		switch {
 		case now.gone:
 			doc.removed(now)
-		case known:
-			doc.present(now, old.etag)
+		case known && now.kind == document:
+			doc.changed(now, old.etag, src.steps(key, old.etag, now.etag, src.mode()))
 		default:
-			doc.present(now, "")
+			doc.present(now)
 		}
 	}
 	src.know(next)

@@ -42,7 +42,9 @@ type Config struct {
 	// Readable reports whether a watcher may read a user's document. Nil: the
 	// owner may.
 	Readable func(who string, key store.DocumentKey) bool
-	Wheel    *wheel.Wheel
+	// History, if not nil, lets changes be told as patches to those who ask.
+	History History
+	Wheel   *wheel.Wheel
 }
 
 // Service is the event package and its connection to the bus.
@@ -66,7 +68,8 @@ func (s *Service) Event() string { return Event }
 
 // Terms implements event.Package: RFC 5875 §4.4, §4.5, §4.10.
 func (s *Service) Terms() event.Terms {
-	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{contentType}, Pace: 5 * time.Second}
+	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{contentType}, Pace: 5 * time.Second,
+		Params: []string{"diff-processing"}}
 }
 
 // Open implements event.Package. Whoever subscribes at somebody else's address
