@@ -21,7 +21,7 @@ type publication = eventstate.Publication[*pidf.Document]
 // terms are what RFC 3856 §6 and RFC 3903 leave to the presence package.
 func (s *Service) terms() eventstate.Terms[*pidf.Document] {
 	return eventstate.Terms[*pidf.Document]{
-		Event: Event, Accept: []string{pidf.ContentType, pidf.AliasType},
+		Event: Event, Accept: []string{pidf.ContentType, pidf.AliasType, partialType},
 		Read: s.read, Supersedes: sameDevice,
 	}
 }
@@ -51,7 +51,13 @@ func (s *Service) Publish(ctx context.Context, req *wire.Request, aor string, wh
 }
 
 // read reads a published document.
-func (s *Service) read(_ string, body []byte, _ *publication) (eventstate.Content[*pidf.Document], error) {
+func (s *Service) read(contentType string, body []byte, old *publication) (eventstate.Content[*pidf.Document], error) {
+	if contentType == partialType {
+		var err error
+		if body, err = s.readPartial(body, old); err != nil {
+			return eventstate.Content[*pidf.Document]{}, err
+		}
+	}
 	doc, err := pidf.Parse(body, xmlscan.Limits{Bytes: s.cfg.MaxBody})
 	if err != nil {
 		return eventstate.Content[*pidf.Document]{}, err
