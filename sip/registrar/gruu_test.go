@@ -269,6 +269,20 @@ func TestFlowOfProxyClosed(t *testing.T) {
 	})
 }
 
+// Nor does that of a trusted hop that stands for its clients.
+func TestFlowOfTrustedHopClosed(t *testing.T) {
+	in(t, func(w *world) {
+		w.trusted = true
+		f, hangUp := w.connect(1)
+		w.expect(w.registerOver(f, "a", 1, "Contact: <sip:a@h>;+sip.instance=\"<"+urn+">\";reg-id=1", "Supported: outbound"), 200, "Require: outbound")
+		hangUp()
+		time.Sleep(10 * time.Minute)
+		if got := w.contacts(); len(got) != 1 {
+			t.Errorf("contacts %q", got)
+		}
+	})
+}
+
 // After a restart no connection is left; clients get twice the time.
 func TestFlowsAfterRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

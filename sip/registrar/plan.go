@@ -19,7 +19,10 @@ type plan struct {
 	aor  string
 	now  time.Time
 	path []string
-	// direct: the client itself is at the other end of the flow.
+	// firstHop: no proxy has left a trace in the request (RFC 5626 §6).
+	firstHop bool
+	// direct: nor is it a trusted hop, which may be a back-to-back user agent: the
+	// client itself is at the other end of the flow.
 	direct bool
 	all    []store.Binding
 	mine   map[string]bool // binding IDs that this very request has set
@@ -74,7 +77,7 @@ func (p *plan) checkOutbound(contacts []contact, flows int) *refusal {
 	if flows > 0 && live > 1 {
 		return refuse(400, "More Than One Flow")
 	}
-	if p.direct || len(p.path) > 0 && supportsOutbound(p.path[0]) {
+	if p.firstHop || len(p.path) > 0 && supportsOutbound(p.path[0]) {
 		return nil
 	}
 	if flows > 0 && (p.req.HasOption("Supported", "outbound") || p.req.HasOption("Require", "outbound")) {

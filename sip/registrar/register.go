@@ -60,7 +60,8 @@ func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string,
 		r: r, req: req, aor: aor, now: now,
 		path: req.Values("Path"), all: slices.Clone(current), mine: map[string]bool{},
 	}
-	p.direct = len(p.path) == 0 && len(req.Values("Via")) == 1
+	p.firstHop = len(p.path) == 0 && len(req.Values("Via")) == 1
+	p.direct = p.firstHop && !who.Trusted
 	if no := p.work(); no != nil {
 		return nil, no
 	}

@@ -41,7 +41,8 @@ type world struct {
 	wheel *wheel.Wheel
 	bus   *bus.Bus
 
-	out string // last answer
+	out     string // last answer
+	trusted bool   // whether requests come from a trusted hop
 
 	mu      sync.Mutex
 	changed []string // what presence was told, in order
@@ -109,7 +110,7 @@ func (w *world) registerOver(flow *wire.Flow, callID string, cseq int, lines ...
 	}
 	done := make(chan struct{})
 	w.pool.Post(shard.Index(alice), func() {
-		w.r.Register(w.t.Context(), req, alice, auth.Identity{AOR: alice})
+		w.r.Register(w.t.Context(), req, alice, auth.Identity{AOR: alice, Trusted: w.trusted})
 		close(done)
 	})
 	<-done
