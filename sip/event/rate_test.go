@@ -135,7 +135,7 @@ func TestMinRate(t *testing.T) {
 func TestMinRateInFlight(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
 		r.establish(sub{event: "presence;min-rate=0.5"})
-		r.sender.auto = 0
+		r.sender.answer(0)
 		time.Sleep(3 * time.Second)
 		first := r.notify()
 		time.Sleep(20 * time.Second)
@@ -173,7 +173,7 @@ func TestRatesInAnswers(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
 		toTag := r.establish(sub{event: "presence;max-rate=0.1"})
 		time.Sleep(11 * time.Second)
-		r.sender.auto = 0
+		r.sender.answer(0)
 		r.set(text("1"))
 		r.notify().done(wire.Result{Status: 200, Headers: []wire.Header{{Name: "Event", Value: "presence;max-rate=0.5"}}})
 		r.set(text("2"))
@@ -183,10 +183,10 @@ func TestRatesInAnswers(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		m.done(wire.Result{Status: 200})
-		r.sender.auto = 200
+		r.sender.answer(200)
 		r.subscribe(sub{toTag: toTag})
 		r.take()
-		r.sender.auto = 0
+		r.sender.answer(0)
 		r.set(text("3"))
 		r.notify().done(wire.Result{Status: 200, Headers: []wire.Header{{Name: "Event", Value: "presence;max-rate=0.01"}}})
 		r.set(text("4"))

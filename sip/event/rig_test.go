@@ -136,9 +136,19 @@ func (f *fakeSender) record(m message) {
 func (f *fakeSender) Do(out wire.Outgoing, done func(wire.Result)) {
 	out.Head = bytes.Clone(out.Head)
 	f.record(message{out: out, done: done})
-	if f.auto != 0 {
-		done(wire.Result{Status: f.auto})
+	f.mu.Lock()
+	auto := f.auto
+	f.mu.Unlock()
+	if auto != 0 {
+		done(wire.Result{Status: auto})
 	}
+}
+
+// answer has later NOTIFYs answered with status, or left to the test when 0.
+func (f *fakeSender) answer(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.auto = status
 }
 
 func (f *fakeSender) Flow(ref string) *wire.Flow { return f.flows[ref] }
