@@ -4,7 +4,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"rollcall/internal/sipuri"
@@ -18,16 +20,26 @@ var (
 // testFlow records what is sent on it.
 type testFlow struct {
 	*Flow
+	mu   sync.Mutex
 	sent []string
 }
 
 func newTestFlow(transport string) *testFlow {
 	f := &testFlow{}
 	f.Flow = NewFlow(transport, serverAddr, clientAddr, func(b []byte) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.sent = append(f.sent, string(b))
 		return nil
 	})
 	return f
+}
+
+// all returns what was sent so far.
+func (f *testFlow) all() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sent)
 }
 
 // crlf turns the line ends of a test's text into those of SIP.

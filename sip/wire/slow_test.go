@@ -22,18 +22,18 @@ func TestSlowRequest(t *testing.T) {
 			}
 			time.Sleep(slowAfter - time.Millisecond)
 			synctest.Wait()
-			if len(f.sent) != 1 {
-				t.Fatalf("%s: sent early: %q", transport, f.sent)
+			if sent := f.all(); len(sent) != 1 {
+				t.Fatalf("%s: sent early: %q", transport, sent)
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if len(f.sent) != 2 || !strings.HasPrefix(f.sent[1], "SIP/2.0 100 Trying\r\n") || !strings.Contains(f.sent[1], "z9hG4bKslow") {
-				t.Fatalf("%s: sent %q", transport, f.sent)
+			if sent := f.all(); len(sent) != 2 || !strings.HasPrefix(sent[1], "SIP/2.0 100 Trying\r\n") || !strings.Contains(sent[1], "z9hG4bKslow") {
+				t.Fatalf("%s: sent %q", transport, sent)
 			}
 			if err := requests[1].Respond(Response{Status: 100}); err != ErrAnswered {
 				t.Errorf("%s: 100 after 200: %v", transport, err)
 			}
-			if err := requests[0].Respond(Response{Status: 202}); err != nil || len(f.sent) != 3 {
+			if err := requests[0].Respond(Response{Status: 202}); err != nil || len(f.all()) != 3 {
 				t.Errorf("%s: final response: %v", transport, err)
 			}
 		})
