@@ -110,11 +110,13 @@ func (o *office) pass(text []byte) *string {
 
 // register gives bob a contact and tells the relay.
 func (o *office) register(contacts ...string) {
-	o.net.bindings = nil
-	for _, c := range contacts {
-		o.net.bindings = append(o.net.bindings, store.Binding{Contact: c, Flow: "UDP", Updated: time.Now()})
-	}
-	o.onShard(func() { o.relay.Registered(bob) })
+	o.onShard(func() {
+		o.net.bindings = nil
+		for _, c := range contacts {
+			o.net.bindings = append(o.net.bindings, store.Binding{Contact: c, Flow: "UDP", Updated: time.Now()})
+		}
+		o.relay.Registered(bob)
+	})
 }
 
 // rows are the bodies in the store, in order of their IDs.
@@ -149,10 +151,12 @@ func inOrder(m map[string]string) string {
 
 func (o *office) sent() string {
 	var out []string
-	for _, m := range o.net.sent {
-		out = append(out, string(m.Body))
-	}
-	o.net.sent = nil
+	o.onShard(func() {
+		for _, m := range o.net.sent {
+			out = append(out, string(m.Body))
+		}
+		o.net.sent = nil
+	})
 	return strings.Join(out, " ")
 }
 
@@ -171,7 +175,7 @@ func TestStoreAndForward(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		o.expect("stored", o.rows(), "one two three")
-		o.net.silent["sip:b@h"] = true
+		o.onShard(func() { o.net.silent["sip:b@h"] = true })
 		o.register("sip:b@h")
 		if len(o.net.sent) != 1 {
 			t.Fatalf("%d at once", len(o.net.sent))
@@ -187,7 +191,7 @@ func TestStoreAndForward(t *testing.T) {
 			t.Errorf("CSeq %d and\n%s", out.CSeq, head)
 		}
 		o.register("sip:b@h") // again, meanwhile
-		o.net.silent = map[string]bool{}
+		o.onShard(func() { o.net.silent = map[string]bool{} })
 		o.net.pending["sip:b@h"](wire.Result{Status: 200})
 		synctest.Wait()
 		o.expect("sent", o.sent(), "one two three")
@@ -219,11 +223,11 @@ func TestOutcomes(t *testing.T) {
 			o.send("one")
 			time.Sleep(time.Millisecond)
 			o.send("two")
-			o.net.answers["sip:b@h"] = tc.result
+			o.onShard(func() { o.net.answers["sip:b@h"] = tc.result })
 			o.register("sip:b@h")
 			o.expect(fmt.Sprintf("sent after %+v", tc.result), o.sent(), tc.sent)
 			o.expect(fmt.Sprintf("left after %+v", tc.result), o.rows(), tc.left)
-			delete(o.net.answers, "sip:b@h")
+			o.onShard(func() { delete(o.net.answers, "sip:b@h") })
 			o.register("sip:b@h")
 			o.expect("sent at the next registration", o.sent(), tc.left)
 			o.expect("left in the end", o.rows(), "")
@@ -234,16 +238,16 @@ func TestOutcomes(t *testing.T) {
 // Contacts that do not answer are as good as none.
 func TestNobodyAnswers(t *testing.T) {
 	inOffice(t, Config{}, func(o *office) {
-		o.net.silent["sip:b@h"] = true
+		o.onShard(func() { o.net.silent["sip:b@h"] = true })
 		o.register("sip:b@h")
 		status := o.send("one")
-		o.expect("before the deadline", *status, "")
+		o.onShard(func() { o.expect("before the deadline", *status, "") })
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		o.expect("answer", *status, "200")
 		o.expect("stored", o.rows(), "one")
-		o.net.answers["sip:b@h"] = wire.Result{Status: 486}
-		o.net.silent = map[string]bool{}
+		o.onShard(func() { o.net.answers["sip:b@h"] = wire.Result{Status: 486} })
+		o.onShard(func() { o.net.silent = map[string]bool{} })
 		o.expect("busy", *o.send("two"), "486")
 		o.expect("what was refused is not stored", o.rows(), "one")
 	})
@@ -252,7 +256,7 @@ func TestNobodyAnswers(t *testing.T) {
 // One who registers while its old contact is being tried does not wait.
 func TestRegisteredMeanwhile(t *testing.T) {
 	inOffice(t, Config{}, func(o *office) {
-		o.net.silent["sip:old@h"] = true
+		o.onShard(func() { o.net.silent["sip:old@h"] = true })
 		o.register("sip:old@h")
 		o.send("one")
 		time.Sleep(time.Second)
@@ -270,10 +274,10 @@ func TestLineUp(t *testing.T) {
 	inOffice(t, Config{}, func(o *office) {
 		o.send("one")
 		time.Sleep(time.Millisecond)
-		o.net.silent["sip:b@h"] = true
+		o.onShard(func() { o.net.silent["sip:b@h"] = true })
 		o.register("sip:b@h")
 		done := o.net.pending["sip:b@h"]
-		o.net.silent = map[string]bool{}
+		o.onShard(func() { o.net.silent = map[string]bool{} })
 		o.expect("answer", *o.send("two"), "200")
 		o.send("typing", "Content-Type: application/im-iscomposing+xml")
 		o.expect("sent", o.sent(), "one typing")
@@ -423,7 +427,7 @@ func TestBlockList(t *testing.T) {
 // RFC 3261 §8.2.2.2, §16.3 step 4: what comes back while it is on its way.
 func TestLoop(t *testing.T) {
 	inOffice(t, Config{}, func(o *office) {
-		o.net.silent["sip:b@h"] = true
+		o.onShard(func() { o.net.silent["sip:b@h"] = true })
 		o.register("sip:b@h")
 		text := func(branch string) []byte {
 			return []byte("MESSAGE " + bob + " SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK" + branch + "\r\nFrom: <" + alice.AOR +
@@ -433,7 +437,7 @@ func TestLoop(t *testing.T) {
 		o.expect("again", *o.pass(text("2")), "482")
 		o.net.pending["sip:b@h"](wire.Result{Status: 200})
 		o.expect("first", *first, "200")
-		o.net.silent = nil
+		o.onShard(func() { o.net.silent = nil })
 		o.expect("afterwards", *o.pass(text("3")), "200")
 		if len(o.relay.current) != 0 {
 			t.Errorf("%d requests are still noted", len(o.relay.current))
