@@ -2,6 +2,7 @@ package sip
 
 import (
 	"strings"
+	"time"
 
 	"rollcall/internal/auth"
 	"rollcall/sip/wire"
@@ -19,13 +20,19 @@ type agent struct {
 	noSHA512 bool
 	// withoutQop: answers every challenge in the form of RFC 2069.
 	withoutQop bool
+	// oneByOne: handles one message each time it reads from a connection; what
+	// came with it, a NOTIFY behind the 200 to SUBSCRIBE, lies until more arrives.
+	oneByOne bool
 }
+
+// messageGap is how far apart messages to such a client are sent.
+const messageGap = 50 * time.Millisecond
 
 var agents = [...]agent{
 	{prefix: "baresip v0.", md5Only: true},
 	{prefix: "baresip v1.", md5Only: true},
 	{prefix: "baresip ", noSHA512: true},
-	{prefix: "Purple/", withoutQop: true}, // Pidgin, Finch
+	{prefix: "Purple/", withoutQop: true, oneByOne: true}, // Pidgin, Finch
 }
 
 // agentOf returns what to do differently for the sender of req.

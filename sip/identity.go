@@ -25,6 +25,9 @@ func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (aut
 		return auth.Identity{}, throttled(wait)
 	}
 	client := agentOf(req)
+	if client.oneByOne {
+		req.Flow.Space(messageGap)
+	}
 	result := s.cfg.Auth.Check(ctx, auth.Request{
 		Method: req.Method, URI: req.RequestURI, Authorization: credentials,
 		Realm: t.realm, Order: client.challengeOrder(), WithoutQop: client.withoutQop,

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // Errors of sending on a flow.
@@ -75,6 +76,15 @@ func (f *Flow) Alive() bool { return f.out.alive() }
 
 // Send sends b without blocking and without keeping it.
 func (f *Flow) Send(b []byte) error { return f.out.send(b, f.remote) }
+
+// Space leaves gap between messages on a connection, for a peer that handles one
+// message each time it reads and leaves what came with it until the next time. It
+// does nothing on UDP.
+func (f *Flow) Space(gap time.Duration) {
+	if c, ok := f.out.(interface{ space(time.Duration) }); ok {
+		c.space(gap)
+	}
+}
 
 // OnClose has fn called once when the connection is gone, at once if it is. It
 // must be quick. cancel withdraws it. UDP flows never close.

@@ -50,7 +50,8 @@ type tcpConn struct {
 	mu      sync.Mutex
 	conn    carrier // nil until the handshake is over
 	queue   []byte
-	ends    []int // of the messages in queue, where the carrier wants to know
+	ends    []int // of the messages in queue, where the carrier wants to know or gap is set
+	gap     time.Duration
 	writing bool
 	closed  bool
 	drained chan struct{} // closed when the queue is empty, for drain
@@ -76,11 +77,38 @@ func (c *tcpConn) send(b []byte, _ netip.AddrPort) error {
 		return ErrFlowFull
 	}
 	c.queue = append(c.queue, b...)
-	if !c.flow.framed() {
+	if !c.flow.framed() || c.gap > 0 {
 		c.ends = append(c.ends, len(c.queue))
 	}
 	c.startWriter()
 	return nil
+}
+
+func (c *tcpConn) space(gap time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gap == 0 && len(c.queue) > 0 && len(c.ends) == 0 {
+		c.ends = append(c.ends, len(c.queue))
+	}
+	c.gap = gap
+}
+
+// take is called with the lock held and returns what to write next: all that is
+// queued, or one message where messages are spaced. spare is room to queue in.
+func (c *tcpConn) take(spare []byte) (b []byte, ends []int) {
+	if c.gap == 0 || len(c.ends) < 2 {
+		b, ends = c.queue, c.ends
+		c.queue, c.ends = spare[:0], nil
+		return b, ends
+	}
+	n := c.ends[0]
+	b = append(spare[:0], c.queue[:n]...)
+	c.queue = c.queue[:copy(c.queue, c.queue[n:])]
+	for i, end := range c.ends[1:] {
+		c.ends[i] = end - n
+	}
+	c.ends = c.ends[:len(c.ends)-1]
+	return b, []int{n}
 }
 
 // startWriter is called with the lock held.
@@ -91,7 +119,8 @@ func (c *tcpConn) startWriter() {
 	}
 }
 
-// write empties the queue. What is queued together goes out together.
+// write empties the queue. What is queued together goes out together, unless the
+// peer wants its messages spaced.
 func (c *tcpConn) write() {
 	var spare []byte
 	for {
@@ -105,12 +134,14 @@ func (c *tcpConn) write() {
 			c.mu.Unlock()
 			return
 		}
-		b, ends := c.queue, c.ends
-		c.queue, c.ends = spare[:0], nil
-		conn := c.conn
+		b, ends := c.take(spare)
+		conn, gap := c.conn, c.gap
 		c.mu.Unlock()
 		if err := conn.write(b, ends); err != nil {
 			c.close()
+		}
+		if gap > 0 {
+			time.Sleep(gap)
 		}
 		if spare = b; cap(b) > 64<<10 {
 			spare = nil

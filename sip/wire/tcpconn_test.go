@@ -123,3 +123,47 @@ func TestCloseDrains(t *testing.T) {
 		}
 	})
 }
+
+// A peer that handles one message each time it reads gets them one at a time,
+// the one that was on its way when it asked included.
+func TestSpace(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, e *Endpoint) {
+		client, c := piped(e)
+		defer client.Close()
+		begin := time.Now()
+		send := func(texts ...string) {
+			for _, text := range texts {
+				if err := c.flow.Send([]byte(text)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		send("one")
+		c.flow.Space(50 * time.Millisecond)
+		send("two", "three", "four")
+		buf := make([]byte, 100)
+		for i, want := range []string{"one", "two", "three", "four"} {
+			n, err := client.Read(buf)
+			if err != nil || string(buf[:n]) != want {
+				t.Errorf("read %q, %v; want %q", buf[:n], err, want)
+			}
+			if after := time.Since(begin); i > 0 && after < time.Duration(i)*50*time.Millisecond {
+				t.Errorf("%q after %v", want, after)
+			}
+		}
+		c.flow.Space(0)
+		send("five", "six")
+		synctest.Wait()
+		all := ""
+		for len(all) < len("fivesix") {
+			n, err := client.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += string(buf[:n])
+		}
+		if all != "fivesix" {
+			t.Errorf("read %q", all)
+		}
+	})
+}
