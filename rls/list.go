@@ -23,6 +23,7 @@ type list struct {
 	at    place
 	event string
 	types []string // media types of member documents
+	body  []byte   // the list, when it came in a SUBSCRIBE
 
 	order   []*member           // as the list has them
 	members map[string]*member  // by URI; those that left and are not told of yet, too
@@ -34,6 +35,7 @@ type list struct {
 	changed []*member // may differ from what the watcher was told
 	stale   bool      // a document the list was read from changed
 	armed   bool      // timer is set
+	sent    time.Time // when the newest NOTIFY was made
 	closed  bool
 	timer   wheel.Timer
 }
@@ -45,9 +47,9 @@ const (
 
 // acceptable checks what the newest SUBSCRIBE says of bodies. RFC 4662 §4.3: Accept
 // names the types of lists and one of the package. RFC 3261 §8.2.3: there is no
-// body that means anything here.
+// body that means anything where the list is known.
 func (l *list) acceptable() error {
-	if len(l.sub.Body) > 0 {
+	if len(l.sub.Body) > 0 && (!l.at.recipients || !carriesList(l.sub)) {
 		return &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
 	}
 	if len(l.sub.Accept) == 0 {
@@ -65,6 +67,9 @@ func (l *list) Headers() []wire.Header { return requireEventlist() }
 // Refreshed lets the members' watcher information know the new end.
 func (l *list) Refreshed() error {
 	if err := l.acceptable(); err != nil {
+		return err
+	}
+	if err := l.replace(); err != nil {
 		return err
 	}
 	for _, m := range l.order {
@@ -98,15 +103,26 @@ func (l *list) note(m *member) {
 		m.marked = true
 		l.changed = append(l.changed, m)
 	}
-	window := l.svc.cfg.Window
-	if window > 0 {
-		l.arm(window)
+	wait := l.window()
+	if wait > 0 {
+		l.arm(wait)
 	}
 	l.mu.Unlock()
-	if window <= 0 {
+	if wait <= 0 {
 		l.sub.Changed()
 	}
 }
+
+// window returns for how long changes are still collected. The caller holds mu.
+func (l *list) window() time.Duration {
+	if l.svc.cfg.Window <= 0 || l.event == dialogEvent {
+		return 0
+	}
+	return time.Until(l.sent.Add(l.svc.cfg.Window))
+}
+
+// dialogEvent is the package of lamps, which have to follow at once.
+const dialogEvent = "dialog"
 
 // outdated marks that the list itself may have changed. Any goroutine.
 func (l *list) outdated() {
@@ -161,12 +177,19 @@ func (l *list) putBack(rest []*member) {
 func (l *list) read(ctx context.Context) (content, error) {
 	x := &l.svc.index
 	before := x.generation(l.at.owner)
-	c, err := l.svc.read(ctx, l.at, l.event)
+	c, err := l.content(ctx)
 	x.set(l, c.deps)
 	if x.generation(l.at.owner) != before {
 		l.outdated() // something changed while we were reading
 	}
 	return c, err
+}
+
+func (l *list) content(ctx context.Context) (content, error) {
+	if l.at.recipients {
+		return l.svc.readRecipients(ctx, l.at, l.sub.Body)
+	}
+	return l.svc.read(ctx, l.at, l.event)
 }
 
 // reread brings the members up to date after a change of a document. It returns

@@ -57,8 +57,11 @@ type Config struct {
 	Wheel     *wheel.Wheel
 	// Domains are served here; members of others cannot be watched.
 	Domains []string
-	// Window is for how long changes are collected before they are sent. Zero:
-	// the first is sent at once, those that come while a NOTIFY is on its way
+	// User is the user part of the addresses that users send their lists to
+	// (RFC 5367), at each domain; empty: there are none.
+	User string
+	// Window is the time after a NOTIFY in which changes are collected. The first
+	// after it is sent at once, and those that come while a NOTIFY is on its way
 	// follow together.
 	Window time.Duration
 }
@@ -69,11 +72,15 @@ type Service struct {
 	domains map[string]bool
 	index   index
 	maxBody int // of one NOTIFY
+	coder   deflater
 }
 
 // maxBody leaves room for the header of a NOTIFY: clients lose messages of more
 // than 256 kB.
 const maxBody = 248 << 10
+
+// maxDatagram leaves room for the header in a datagram of 64 kB.
+const maxDatagram = 60_000
 
 // New returns a Service.
 func New(cfg Config) *Service {
@@ -110,11 +117,12 @@ type wrapped struct {
 func (w *wrapped) Terms() event.Terms {
 	t := w.Package.Terms()
 	t.ContentTypes = append(slices.Clone(t.ContentTypes), typeMultipart, typeRLMI)
+	t.Options = append(slices.Clone(t.Options), optionRecipients)
 	return t
 }
 
 func (w *wrapped) Open(ctx context.Context, sub *event.Subscription) (event.Source, error) {
-	at, err := w.lists.locate(ctx, sub.Resource)
+	at, err := w.locate(ctx, sub)
 	switch {
 	case errors.Is(err, errNoList):
 		// A client may list the types of lists in any Accept, but this is none.
@@ -128,13 +136,28 @@ func (w *wrapped) Open(ctx context.Context, sub *event.Subscription) (event.Sour
 	return w.lists.open(ctx, sub, at, w.Event(), w.plain)
 }
 
+// locate finds the list that a SUBSCRIBE is about, or brings with it.
+func (w *wrapped) locate(ctx context.Context, sub *event.Subscription) (place, error) {
+	if at, ok, err := w.lists.brought(sub); ok {
+		return at, err
+	}
+	at, err := w.lists.locate(ctx, sub.Resource)
+	if !errors.Is(err, errNoList) || !carriesList(sub) {
+		return at, err
+	}
+	if sub.Resource != sub.Watcher {
+		return place{}, &event.Refusal{Status: 403, Reason: "Lists Go To The List Service"}
+	}
+	return w.lists.recipients(sub.Resource, sub.Watcher)
+}
+
 // open starts a list subscription. The checks are those of RFC 4662 §4.
 func (s *Service) open(ctx context.Context, sub *event.Subscription, at place, eventName string, types []string) (event.Source, error) {
 	// RFC 4662 §4.4: only the owner may use a list.
 	if sub.Watcher == "" || sub.Watcher != at.owner {
 		return nil, &event.Refusal{Status: 403}
 	}
-	l := &list{svc: s, sub: sub, at: at, event: eventName, types: types, members: make(map[string]*member)}
+	l := &list{svc: s, sub: sub, at: at, event: eventName, types: types, body: sub.Body, members: make(map[string]*member)}
 	if !sub.Restored {
 		// RFC 4662 §4.1: 421 Extension Required
 		if !slices.Contains(sub.Supported, "eventlist") {
@@ -179,6 +202,10 @@ func refuse(err error) error {
 		return &event.Refusal{Status: 489, Headers: wrong.allow()}
 	case errors.Is(err, errNoList):
 		return &event.Refusal{Status: 404}
+	case errors.Is(err, errMalformed):
+		return &event.Refusal{Status: 400, Reason: "Malformed Recipient List"}
+	case errors.Is(err, errTooMany):
+		return &event.Refusal{Status: 413, Reason: "Too Many Recipients"}
 	case errors.Is(err, resourcelist.ErrUnresolved):
 		return &event.Refusal{Status: 502, Reason: "List Cannot Be Resolved"}
 	}

@@ -37,6 +37,8 @@ type place struct {
 	// standing tells that the list is there even without a service: it is
 	// user+presence of a user.
 	standing bool
+	// recipients tells that the list came in a SUBSCRIBE.
+	recipients bool
 }
 
 // content is a list as it was read.
@@ -66,7 +68,7 @@ func (s *Service) locate(ctx context.Context, resource string) (place, error) {
 			return place{}, err
 		}
 		if exists { // whatever others may claim
-			return place{resource, owner, serviceDocument(owner), true}, nil
+			return place{resource: resource, owner: owner, document: serviceDocument(owner), standing: true}, nil
 		}
 	}
 	key, err := s.cfg.Claims.Claimant(ctx, resource)
@@ -80,7 +82,7 @@ func (s *Service) locate(ctx context.Context, resource string) (place, error) {
 	if key != serviceDocument(key.XUI) || key.XUI == "" {
 		return place{}, errNoList
 	}
-	return place{resource, key.XUI, key, false}, nil
+	return place{resource: resource, owner: key.XUI, document: key}, nil
 }
 
 func serviceDocument(owner string) store.DocumentKey {

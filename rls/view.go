@@ -2,8 +2,10 @@ package rls
 
 import (
 	"encoding/hex"
+	"time"
 
 	"rollcall/sip/event"
+	"rollcall/sip/wire"
 )
 
 // View tells of all members, or of those that changed. What does not fit into
@@ -32,13 +34,29 @@ func (l *list) view(n *notification) event.View {
 		l.putBack(n.rest)
 		l.sub.Changed()
 	}
+	l.mu.Lock()
+	l.sent = time.Now()
+	l.mu.Unlock()
 	contentType, body := n.render(l.at.resource, l.sub.ID, l.sub.NextVersion())
-	return event.View{
+	v := event.View{
 		State:       event.Active,
 		ContentType: contentType,
 		Body:        body,
 		Tag:         hex.EncodeToString(l.sum[:]),
 	}
+	if l.sub.Deflate {
+		v.Body = l.svc.coder.deflate(body)
+		v.Headers = append(l.Headers(), wire.Header{Name: "Content-Encoding", Value: "deflate"})
+	}
+	return v
+}
+
+// limit is what the body of one NOTIFY may have.
+func (l *list) limit() int {
+	if f := l.sub.Flow; f != nil && !f.Reliable() {
+		return min(maxDatagram, l.svc.maxBody)
+	}
+	return l.svc.maxBody
 }
 
 // full collects the complete state. RFC 4662 §5.2: it names every resource. Those
@@ -46,7 +64,7 @@ func (l *list) view(n *notification) event.View {
 // if not even that fits, the resource itself follows.
 func (l *list) full() *notification {
 	l.forget()
-	n := newNotification(true, l.svc.maxBody)
+	n := newNotification(true, l.limit())
 	reserve := 0
 	for _, m := range l.order {
 		reserve += m.briefSize()
@@ -85,7 +103,7 @@ func (l *list) forget() {
 
 // partial collects what differs from what the watcher was told.
 func (l *list) partial(changed []*member) *notification {
-	n := newNotification(false, l.svc.maxBody)
+	n := newNotification(false, l.limit())
 	for _, m := range changed {
 		if l.members[m.uri] != m {
 			continue // left, and that was told

@@ -65,6 +65,8 @@ type List struct {
 	Entries []Entry
 	// Deps are all documents that were looked at, whether they exist or not.
 	Deps []store.DocumentKey
+	// Truncated tells that there were more entries than MaxEntries.
+	Truncated bool
 }
 
 // Documents is where documents are read.
@@ -93,6 +95,12 @@ func (r *Resolver) Ref(ctx context.Context, ref, ownerXUI string) (List, error) 
 // Inline flattens the list that stands at element elem of d.
 func (r *Resolver) Inline(ctx context.Context, d *xmlscan.Doc, elem int, ownerXUI string) (List, error) {
 	return r.Session(ownerXUI).Inline(ctx, d, elem)
+}
+
+// Document flattens all lists of d, a resource-lists document, into one: what
+// a recipient list means (RFC 5363 §4).
+func (r *Resolver) Document(ctx context.Context, d *xmlscan.Doc, ownerXUI string) (List, error) {
+	return r.Session(ownerXUI).Document(ctx, d)
 }
 
 // Session resolves several lists of one owner and reads each document once. It

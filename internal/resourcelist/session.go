@@ -56,6 +56,20 @@ func (s *Session) Inline(ctx context.Context, doc *xmlscan.Doc, elem int) (List,
 	return w.list(), err
 }
 
+// Document is Resolver.Document within this session.
+func (s *Session) Document(ctx context.Context, doc *xmlscan.Doc) (List, error) {
+	w := s.walk()
+	for child := range doc.Children(0) {
+		if !doc.Is(child, Namespace, "list") {
+			continue
+		}
+		if err := w.descend(ctx, doc, child, 1); err != nil {
+			return w.list(), err
+		}
+	}
+	return w.list(), nil
+}
+
 // load reads a document once per session. The error is the store's own.
 func (s *Session) load(ctx context.Context, key store.DocumentKey) (*xmlscan.Doc, error) {
 	if l, ok := s.loaded[key]; ok {

@@ -64,11 +64,11 @@ func acceptable(ranges, types []string) bool {
 }
 
 // parseSupported returns those of the request's option-tags that mean something
-// to a package.
+// to a package. What is required is supported as well.
 func parseSupported(req *wire.Request, known []string) []string {
 	var options []string
 	for _, o := range known {
-		if req.HasOption("Supported", o) {
+		if req.HasOption("Supported", o) || req.HasOption("Require", o) {
 			options = append(options, o)
 		}
 	}

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -71,9 +70,14 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	after := before
 	after.accept = accept
 	after.supported = parseSupported(req, s.entry.options)
-	if len(req.Body) > 0 {
-		after.contentType, after.body = strings.Clone(req.ContentType), bytes.Clone(req.Body)
+	body, refusal := s.entry.bodyOf(req)
+	if refusal != nil {
+		return refusal
 	}
+	if len(body) > 0 {
+		after.contentType, after.body = strings.Clone(req.ContentType), body
+	}
+	after.deflate = takesDeflate(req)
 	if len(req.Contacts) > 0 || req.ContactStar {
 		if after.target, refusal = remoteTarget(req); refusal != nil {
 			return refusal
@@ -161,6 +165,7 @@ type latest struct {
 	accept, supported   []string
 	contentType, target string
 	body                []byte
+	deflate             bool
 	flow                *wire.Flow
 	contact             unique.Handle[string]
 	remoteCSeq          uint32
@@ -169,12 +174,14 @@ type latest struct {
 
 func (s *Subscription) latest() latest {
 	return latest{
-		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body, flow: s.Flow,
+		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body,
+		deflate: s.Deflate, flow: s.Flow,
 		target: s.dialog.target, contact: s.dialog.contact, remoteCSeq: s.dialog.remoteCSeq, expires: s.Expires,
 	}
 }
 
 func (s *Subscription) setLatest(l latest) {
-	s.Accept, s.Supported, s.ContentType, s.Body, s.Flow, s.Expires = l.accept, l.supported, l.contentType, l.body, l.flow, l.expires
+	s.Accept, s.Supported, s.ContentType, s.Body, s.Deflate = l.accept, l.supported, l.contentType, l.body, l.deflate
+	s.Flow, s.Expires = l.flow, l.expires
 	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = l.target, l.contact, l.remoteCSeq
 }

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,11 +71,15 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	if refusal != nil {
 		return refusal
 	}
+	body, refusal := e.bodyOf(req)
+	if refusal != nil {
+		return refusal
+	}
 	if len(r.byResource[resourceKey{e.event, resource}]) >= n.cfg.MaxPerResource {
 		return &Refusal{Status: 503, Reason: "Too Many Watchers Of This Resource", Headers: retryAfter(time.Minute)}
 	}
 	s := n.newSubscription(req, e, i, resource, who)
-	s.Accept = accept
+	s.Accept, s.Body = accept, body
 	s.Expires = s.Created.Add(granted)
 	s.Fetch = granted == 0
 	s.dialog.target = target
@@ -115,7 +118,7 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 		Resource: strings.Clone(resource),
 		Watcher:  strings.Clone(who.AOR), DisplayName: strings.Clone(name), Kind: "plain",
 		Supported:   parseSupported(req, e.options),
-		ContentType: strings.Clone(req.ContentType), Body: bytes.Clone(req.Body),
+		ContentType: strings.Clone(req.ContentType), Deflate: takesDeflate(req),
 		Flow: req.Flow, Created: time.Now(), Shard: shardIndex,
 		n: n, entry: e,
 	}

@@ -24,13 +24,14 @@ type Subscription struct {
 	Accept      []string // media ranges in lower case, empty when none was sent
 	Supported   []string // option-tags that the package or eventlist define
 	ContentType string
-	Body        []byte // stays when a refresh has none
+	Body        []byte // stays when a refresh has none; see BodyReader
 	Flow        *wire.Flow
 
 	Created  time.Time
 	Expires  time.Time
 	Fetch    bool // a poll (RFC 6665 §4.4.3): one NOTIFY, nothing is kept
 	Restored bool // taken over from an earlier run
+	Deflate  bool // the newest SUBSCRIBE asks for deflated bodies; unknown of a restored one
 	Shard    int
 
 	n      *Notifier

@@ -1,0 +1,47 @@
+package event
+
+import (
+	"bytes"
+	"strings"
+
+	"rollcall/sip/wire"
+)
+
+// BodyReader is an optional part of Package: it makes of the body of a SUBSCRIBE,
+// which is not empty, what stays with the subscription as its Body. A *Refusal as
+// error is the final response. Packages without it get bodies as they came, and
+// none with a content coding.
+type BodyReader interface {
+	ReadBody(req *wire.Request) ([]byte, error)
+}
+
+// bodyOf returns what is to be kept of the body of req; nil: there is none.
+func (e *entry) bodyOf(req *wire.Request) ([]byte, *Refusal) {
+	if len(req.Body) == 0 {
+		return nil, nil
+	}
+	if r, ok := e.pkg.(BodyReader); ok {
+		body, err := r.ReadBody(req)
+		if err != nil {
+			return nil, refusalOf(err)
+		}
+		return body, nil
+	}
+	if coding := req.Header("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		// RFC 3261 §8.2.3
+		return nil, &Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept-Encoding", Value: "identity"}}}
+	}
+	return bytes.Clone(req.Body), nil
+}
+
+// takesDeflate reports whether the sender of req asks for bodies with the content
+// coding deflate.
+func takesDeflate(req *wire.Request) bool {
+	for _, v := range req.Values("Accept-Encoding") {
+		coding, params, _ := strings.Cut(v, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "deflate") {
+			return !unwanted(params)
+		}
+	}
+	return false
+}
