@@ -23,25 +23,37 @@ const (
 // compile reads all rule documents of a presentity and the lists they refer to.
 // The error is that of the store.
 func (e *Engine) compile(ctx context.Context, presentity string) (*ruleset, error) {
-	c := compiler{
+	c := e.compiler(ctx, presentity)
+	if err := c.documents(e, presentity); err != nil {
+		return nil, err
+	}
+	return c.finish(), nil
+}
+
+func (e *Engine) compiler(ctx context.Context, presentity string) *compiler {
+	return &compiler{
 		ctx:     ctx,
 		session: e.lists.Session(presentity),
 		anchors: make(map[string]resolved),
 		known:   make(map[store.DocumentKey]bool),
 		set:     &ruleset{provide: e.opt.ProvideDefault},
 	}
+}
+
+// documents reads all rule documents.
+func (c *compiler) documents(e *Engine, presentity string) error {
 	for _, auid := range e.opt.AUIDs {
-		listed, err := e.docs.ListDocuments(ctx, presentity, auid)
+		listed, err := e.docs.ListDocuments(c.ctx, presentity, auid)
 		if err != nil {
-			return nil, fmt.Errorf("listing rules of %s: %w", presentity, err)
+			return fmt.Errorf("listing rules of %s: %w", presentity, err)
 		}
 		for _, d := range listed {
 			if err := c.document(e.docs, d.DocumentKey); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return c.finish(), nil
+	return nil
 }
 
 type compiler struct {
@@ -50,6 +62,7 @@ type compiler struct {
 	anchors map[string]resolved
 	members int
 	known   map[store.DocumentKey]bool
+	read    []DocumentReport // in order
 	set     *ruleset
 }
 
@@ -69,18 +82,24 @@ func (c *compiler) document(docs Documents, key store.DocumentKey) error {
 	}
 	c.depend(key)
 	c.set.documents++
+	report := DocumentReport{Name: documentName(key), ETag: doc.ETag, Modified: doc.Modified}
+	defer func() { c.read = append(c.read, report) }()
 	if c.set.documents > maxDocuments {
 		c.set.damaged = true
+		report.Problem = fmt.Sprintf("there are more than %d rule documents", maxDocuments)
 		return nil
 	}
 	rules, err := parseRules(key, doc.Body, c.list)
+	report.Rules = len(rules)
 	switch {
 	case damaged(err):
+		report.Problem = err.Error()
 		slog.Warn("rule document cannot be read", "xui", key.XUI, "auid", key.AUID, "path", key.Path, "err", err)
 		c.set.damaged = true
 	case err != nil:
 		return err
 	case len(c.set.rules)+len(rules) > maxRules:
+		report.Problem = fmt.Sprintf("there are more than %d rules", maxRules)
 		c.set.damaged = true
 	default:
 		c.set.rules = append(c.set.rules, rules...)

@@ -167,6 +167,7 @@ func (c validity) String() string {
 // externalList is true for the members of the lists it refers to.
 type externalList struct {
 	members  map[string]struct{}
+	anchors  []string // the references, as they are written
 	problems []string
 }
 

@@ -245,6 +245,7 @@ func (p *parser) externalList(elem int) condition {
 			p.err = err
 			return c
 		}
+		c.anchors = append(c.anchors, strings.Clone(anchor))
 		if problem != "" {
 			c.problems = append(c.problems, problem)
 		}
