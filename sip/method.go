@@ -80,7 +80,7 @@ func capabilities(events []string) []wire.Header {
 		{Name: "Accept", Value: "application/pidf+xml, application/resource-lists+xml, text/plain, message/cpim"},
 		{Name: "Accept-Encoding", Value: "identity"},
 		{Name: "Accept-Language", Value: "en"},
-		{Name: "Supported", Value: "eventlist, path, outbound, gruu"},
+		{Name: "Supported", Value: "eventlist, recipient-list-subscribe, path, outbound, gruu"},
 		{Name: "Allow-Events", Value: strings.Join(events, ", ")},
 	}
 }

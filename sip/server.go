@@ -61,6 +61,10 @@ type Config struct {
 
 	Routes route.Table // to other domains
 
+	// Lists says what a SUBSCRIBE of somebody to an address is about, where that is
+	// not the address alone; nil: it always is.
+	Lists func(aor, from string) string
+
 	// Publishers may publish for every user.
 	Publishers map[string]bool
 

@@ -186,7 +186,7 @@ func TestMethods(t *testing.T) {
 		want        string
 		parts       []string
 	}{
-		{"OPTIONS", "sip:example.org", "<sip:example.org>", "200", []string{"Allow: REGISTER", "Accept: ", "Supported: eventlist, path, outbound, gruu", "Allow-Events: presence, presence.winfo"}},
+		{"OPTIONS", "sip:example.org", "<sip:example.org>", "200", []string{"Allow: REGISTER", "Accept: ", "Supported: eventlist, recipient-list-subscribe, path, outbound, gruu", "Allow-Events: presence, presence.winfo"}},
 		{"OPTIONS", "sip:nobody@example.org", "<sip:nobody@example.org>", "200", nil},
 		{"INVITE", bob, "<" + bob + ">", "405", []string{"Allow: REGISTER"}},
 		{"BYE", bob, "<" + bob + ">;tag=x", "405", nil},

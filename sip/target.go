@@ -69,7 +69,13 @@ func (s *Server) fromPublisher(req *wire.Request) bool {
 func (s *Server) subscription(req *wire.Request) (target, *wire.Response) {
 	tag := req.To.Tag()
 	if tag == "" {
-		return s.resource(req)
+		t, no := s.resource(req)
+		if no == nil && s.cfg.Lists != nil && t.aor != "" {
+			from, _ := s.canonical(req.From.URI) // ownFrom looks at errors
+			t.aor = s.cfg.Lists(t.aor, from)
+			t.shard = shard.Index(t.aor)
+		}
+		return t, no
 	}
 	i, ok := event.TagShard(tag)
 	if !ok {

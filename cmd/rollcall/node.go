@@ -135,7 +135,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.lists = rls.New(rls.Config{
 		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver, Presence: n.presence,
-		Wheel: n.wheel, Domains: cfg.Domain, Window: cfg.ListWindow,
+		Wheel: n.wheel, Domains: cfg.Domain, User: cfg.RLSUser, Window: cfg.ListWindow,
 	})
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
@@ -164,7 +164,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort, Routes: routes,
+		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort, Routes: routes, Lists: n.lists.Resource,
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
 	limits := xmlscan.DefaultLimits()

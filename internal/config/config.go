@@ -48,7 +48,8 @@ type Config struct {
 
 	ProvideDefault string        `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" help:"What an allow rule without transformations shows in IETF pres-rules documents: none (RFC 5025) or all. In OMA documents it shows all."`
 	Pacing         string        `name:"pacing" env:"ROLLCALL_PACING" default:"gentle" enum:"off,gentle,rfc" help:"Space between NOTIFYs of one subscription: off, gentle (ten at once, then one a second) or rfc (one in the interval of the event package: 5 s for presence)."`
-	ListWindow     time.Duration `name:"list-window" env:"ROLLCALL_LIST_WINDOW" default:"0s" help:"For how long changes of the members of a list are collected before they are sent."`
+	ListWindow     time.Duration `name:"list-window" env:"ROLLCALL_LIST_WINDOW" default:"200ms" help:"How long after a NOTIFY of a list changes of its members are collected; what comes later is sent at once."`
+	RLSUser        string        `name:"rls-user" env:"ROLLCALL_RLS_USER" default:"rls" placeholder:"USER" help:"User part of the address clients send lists in SUBSCRIBE to (RFC 5367); no account may have it. - for none."`
 	MinExpires     time.Duration `name:"min-expires" env:"ROLLCALL_MIN_EXPIRES" default:"60s" help:"Shortest lifetime granted to registrations, publications and subscriptions; shorter ones get 423."`
 	DefaultExpires time.Duration `name:"default-expires" env:"ROLLCALL_DEFAULT_EXPIRES" default:"1h" help:"Lifetime of registrations and publications that ask for none."`
 	MaxExpires     time.Duration `name:"max-expires" env:"ROLLCALL_MAX_EXPIRES" default:"2h" help:"Longest lifetime granted."`
@@ -180,6 +181,11 @@ func (c *Config) Normalize() error {
 	}
 	if err := c.normalizeServiceRoute(); err != nil {
 		return err
+	}
+	if c.RLSUser == "-" {
+		c.RLSUser = ""
+	} else if aor, err := sipuri.AOR("sip:" + c.RLSUser + "@localhost"); err != nil || aor != "sip:"+c.RLSUser+"@localhost" {
+		return fmt.Errorf("rls-user: %q is not the user part of a SIP address", c.RLSUser)
 	}
 	return c.checkLimits()
 }
