@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -63,6 +64,9 @@ func run(ctx context.Context, args []string, con console) int {
 	command, err := parser.Parse(args)
 	if done {
 		return exitOK
+	}
+	if file, ok := errors.AsType[*config.FileError](err); ok {
+		err = file // not a matter of the flag that was looked up in it
 	}
 	if err != nil {
 		return report(con.stderr, usageError{err})

@@ -31,13 +31,20 @@ type value struct {
 	line int
 }
 
+// FileError is what is wrong with the configuration file. It names the file, and
+// the line where it can.
+type FileError struct{ Err error }
+
+func (e *FileError) Error() string { return e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
 // Validate has nothing to do: keys are checked when the file is read.
 func (r *resolver) Validate(*kong.Application) error { return nil }
 
 // Resolve returns the file's value for flag unless the environment has one.
 func (r *resolver) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if err := r.load(ctx); err != nil {
-		return nil, err
+		return nil, &FileError{err}
 	}
 	v, ok := r.values[flag.Name]
 	if !ok || len(flag.Envs) == 0 {
@@ -50,7 +57,7 @@ func (r *resolver) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 	}
 	trial := reflect.New(flag.Target.Type()).Elem()
 	if err := flag.Parse(kong.Scan().PushTyped(v.text, kong.FlagValueToken), trial); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", r.path, v.line, err)
+		return nil, &FileError{fmt.Errorf("%s:%d: %w", r.path, v.line, err)}
 	}
 	return v.text, nil
 }
