@@ -63,6 +63,7 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 	}
 	s.sending.inFlight = false
 	v, label := judge(res, s.out)
+	s.sending.status, s.sending.failure = uint16(res.Status), label
 	if v != delivered {
 		n.cfg.Metrics.NotifiesFailed.WithLabelValues(label).Inc()
 		slog.Info("NOTIFY failed", "id", s.ID, "resource", s.Resource, "watcher", s.Watcher,

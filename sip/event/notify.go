@@ -147,6 +147,7 @@ func (n *Notifier) send(s *Subscription, substate string, v View) {
 	s.lease.cseq++
 	s.paced(time.Now())
 	p.inFlight = true
+	p.notified, p.status, p.failure = time.Now().UnixNano(), 0, ""
 	p.attempt++
 	attempt := p.attempt
 	if s.special != nil && !p.over {

@@ -66,6 +66,9 @@ type sending struct {
 	beat     bool // a NOTIFY is due though nothing may have changed
 	unsaved  bool // state and sent wait to be written
 	tries    uint8
+	status   uint16 // answer to the newest NOTIFY
+	failure  string // what became of it instead, a label of judge; "" is nothing bad
+	notified int64  // when it was sent, Unix nanoseconds
 	attempt  uint32 // counts NOTIFY requests; answers to abandoned ones are ignored
 	retry    int64  // when what failed, or waits from a restart, is tried again; Unix nanoseconds
 	final    *final

@@ -180,6 +180,7 @@ func (pub *publishing[D]) renew(c Content[D], published time.Time) {
 		},
 		Doc: c.Doc,
 	}
+	pub.next.agent = clip(pub.req.Header("User-Agent"))
 	if flow := pub.req.Flow; flow.Reliable() {
 		pub.next.flow = flow.Ref()
 	}

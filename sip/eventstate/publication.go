@@ -16,8 +16,23 @@ type Publication[D any] struct {
 	store.Publication
 	Doc D
 
+	agent string    // User-Agent of the newest PUBLISH
 	flow  string    // reference of the connection it was last renewed over, "" for datagrams
 	doubt time.Time // when it ends because that connection is gone; zero: it is not
+}
+
+// UserAgent returns what the newest PUBLISH says of its sender; "" when it does
+// not, or came before the start.
+func (p *Publication[D]) UserAgent() string { return p.agent }
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 80
+
+func clip(s string) string {
+	if len(s) > maxAgent {
+		s = s[:maxAgent]
+	}
+	return strings.Clone(strings.ToValidUTF8(s, ""))
 }
 
 // Ends returns when the publication is over unless it is renewed.
