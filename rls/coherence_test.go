@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"rollcall/internal/store"
 	"rollcall/sip/presence"
 	"rollcall/sip/wire"
 )
@@ -19,13 +20,18 @@ import (
 // Whatever happens to members, documents and NOTIFYs, in whatever order: a
 // subscriber that follows RFC 4662 §5.6 ends up with the truth, never sees a gap,
 // and nobody is watched who is not in the list.
-func TestCoherence(t *testing.T) {
+func TestCoherence(t *testing.T) { coherence(t, newMachine) }
+
+// The same of a list that comes in SUBSCRIBE and changes in the dialog.
+func TestRecipientsCoherence(t *testing.T) { coherence(t, newRecipientsMachine) }
+
+func coherence(t *testing.T, start func(*testing.T, *rapid.T) *machine) {
 	rapid.Check(t, func(rt *rapid.T) {
 		// rapid speaks by panics, which must not leave the bubble's goroutine.
 		var verdict any
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { verdict = recover() }()
-			m := newMachine(t, rt)
+			m := start(t, rt)
 			defer m.r.close()
 			rt.Repeat(map[string]func(*rapid.T){
 				"member":  m.member,
@@ -53,12 +59,18 @@ type machine struct {
 	members []string // of the list, with names
 	waiting []message
 	made    int
+	brought bool   // the list came in the SUBSCRIBE
+	call    string // Call-ID
 }
 
 var people = []string{bo, cy, di, "sip:ed@elsewhere.example", "sip:nobody@example.test"}
 
+func drawWindow(rt *rapid.T) time.Duration {
+	return rapid.SampledFrom([]time.Duration{0, 200 * time.Millisecond}).Draw(rt, "window")
+}
+
 func newMachine(t *testing.T, rt *rapid.T) *machine {
-	m := &machine{r: newRig(t, options{maxBody: 5 << 10}), named: true}
+	m := &machine{r: newRig(t, options{maxBody: 5 << 10, window: drawWindow(rt)}), named: true}
 	m.r.presence.set(bo, active("<bo/>"))
 	m.r.putServices(byReference)
 	m.members = []string{bo, cy}
@@ -66,6 +78,37 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 	m.tag, m.w = m.r.establish(sub{expires: "86400"})
 	m.r.sender.auto = 0
 	return m
+}
+
+func newRecipientsMachine(t *testing.T, rt *rapid.T) *machine {
+	m := &machine{r: newRig(t, options{maxBody: 5 << 10, window: drawWindow(rt)}), named: true, brought: true}
+	m.r.presence.set(bo, active("<bo/>"))
+	m.members = []string{bo, cy}
+	m.tag, m.w = m.r.establish(sub{resource: lists, expires: "86400", body: recipients(m.members...)})
+	m.call = m.r.calls(m.tag)
+	m.r.sender.auto = 0
+	return m
+}
+
+// resend changes the list in the dialog, unless the store is down.
+func (m *machine) resend(rt *rapid.T, members []string) {
+	down := rapid.IntRange(0, 4).Draw(rt, "down") == 0
+	if down {
+		m.r.store.Fail(store.ErrUnavailable)
+	}
+	log := m.r.subscribe(sub{resource: lists, toTag: m.tag, expires: "86400", body: recipients(members...), call: m.call})
+	m.r.store.Fail(nil)
+	for _, msg := range log {
+		switch status := msg.status(); {
+		case status == 0 || status == 200:
+			m.r.sender.record(msg) // for collect
+		case status != 503 || !down:
+			rt.Fatalf("SUBSCRIBE answered %d", status)
+		}
+	}
+	if !down {
+		m.members = members
+	}
 }
 
 // collect takes in what went out. One that is going to fail has been received,
@@ -97,14 +140,22 @@ func (m *machine) member(rt *rapid.T) {
 }
 
 func (m *machine) edit(rt *rapid.T) {
-	m.members = nil
+	var members []string
 	for _, p := range rapid.SliceOfDistinct(rapid.SampledFrom(people), rapid.ID[string]).Draw(rt, "members") {
-		m.members = append(m.members, p+rapid.SampledFrom([]string{"", " A", " B"}).Draw(rt, "name"))
+		members = append(members, p+rapid.SampledFrom([]string{"", " A", " B"}).Draw(rt, "name"))
 	}
+	if m.brought {
+		m.resend(rt, members)
+		return
+	}
+	m.members = members
 	m.r.putMembers(m.members...)
 }
 
 func (m *machine) service(rt *rapid.T) {
+	if m.brought {
+		rt.Skip("no service")
+	}
 	if m.named = rapid.Bool().Draw(rt, "named"); m.named {
 		m.r.putServices(byReference)
 	} else {
@@ -132,7 +183,11 @@ func (m *machine) fail(rt *rapid.T) {
 }
 
 func (m *machine) refresh(*rapid.T) {
-	for _, msg := range m.r.subscribe(sub{toTag: m.tag, expires: "86400"}) {
+	resource := ""
+	if m.brought {
+		resource = lists
+	}
+	for _, msg := range m.r.subscribe(sub{resource: resource, toTag: m.tag, expires: "86400", call: m.call}) {
 		m.r.sender.record(msg) // for collect
 	}
 }

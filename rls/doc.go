@@ -3,7 +3,10 @@
 //
 // Wrap puts it in front of the presence package: a subscription whose resource is
 // the URI of a service in somebody's rls-services document, or user+presence of a
-// user, is a list and served here; all others pass through. A list subscription
+// user, is a list and served here; all others pass through. So is a list that
+// comes in the body of a SUBSCRIBE (RFC 5367), to an address that all users share:
+// it is its sender's, stays with the subscription, and a SUBSCRIBE in the dialog
+// may bring another one. A list subscription
 // watches every member in process, in the name of its owner, so that each
 // member's own policy decides what the owner sees and the owner appears in the
 // member's watcher information. Which members changed since the last NOTIFY is a

@@ -96,7 +96,7 @@ func newRig(t testing.TB, o options) *rig {
 	r.lists = New(Config{
 		Documents: r.store, Claims: r.store, Users: users{r.store}, Presence: members, Wheel: r.wheel,
 		Resolver: resolver,
-		Domains:  []string{"example.test"}, Window: o.window,
+		Domains:  []string{"example.test"}, User: "rls", Window: o.window,
 	})
 	if o.maxBody > 0 {
 		r.lists.maxBody = o.maxBody
@@ -338,6 +338,9 @@ func (r *rig) take() []message {
 // sub describes a SUBSCRIBE; zero fields mean what Blink sends.
 type sub struct {
 	who, resource, toTag, expires, supported, accept, body string
+	call                                                   string // Call-ID; found by the tag otherwise
+	more                                                   string // header lines, each with CRLF
+	udp                                                    bool
 }
 
 func or(v, fallback string) string {
@@ -366,7 +369,9 @@ func (r *rig) subscribe(s sub) []message {
 	call := "call"
 	if s.toTag != "" {
 		to += ";tag=" + s.toTag
-		call = r.calls(s.toTag)
+		if call = s.call; call == "" {
+			call = r.calls(s.toTag)
+		}
 	} else {
 		call += strconv.Itoa(int(r.cseq))
 	}
@@ -381,11 +386,16 @@ func (r *rig) subscribe(s sub) []message {
 	if s.body != "" {
 		b.WriteString("Content-Type: application/resource-lists+xml\r\n")
 	}
-	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(s.body), s.body)
-	req, owed, err := wire.ParseRequest([]byte(b.String()), r.flow())
+	fmt.Fprintf(&b, "%sContent-Length: %d\r\n\r\n%s", s.more, len(s.body), s.body)
+	flow := r.flow()
+	if s.udp {
+		flow = wire.NewFlow("UDP", local0, remote0, flow.Send)
+	}
+	req, owed, err := wire.ParseRequest([]byte(b.String()), flow)
 	if err != nil {
 		r.t.Fatalf("test request is malformed: %v (%+v)", err, owed)
 	}
+	resource = r.lists.Resource(resource, who)
 	i := shard.Index(resource)
 	if s.toTag != "" {
 		i, _ = event.TagShard(s.toTag)

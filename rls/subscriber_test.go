@@ -70,6 +70,13 @@ func (w *subscriber) receive(t failer, m message) {
 	if len(m.out.Body) > 256<<10 {
 		t.Errorf("body of %d bytes", len(m.out.Body))
 	}
+	if m.header("Content-Encoding") == "deflate" {
+		text, err := inflate(m.out.Body)
+		if err != nil || !deflated(m.out.Body) {
+			t.Fatalf("a body that is not in the zlib format: %v", err)
+		}
+		m.out.Body = text
+	}
 	root, parts := w.split(t, m)
 	w.last, w.bodies = rlmiList{}, len(parts)
 	if err := xml.Unmarshal(root, &w.last); err != nil {
