@@ -234,6 +234,14 @@ func (c *compiler) because(cond condition, f facts) string {
 	return cond.String()
 }
 
+// name is the watcher as a person would write it.
+func (f facts) name() string {
+	if f.watcher == "" {
+		return "a watcher without an identity"
+	}
+	return plain(f.watcher)
+}
+
 func plain(aor string) string { return strings.TrimPrefix(aor, "sip:") }
 
 // named lists up to five of a set.
@@ -308,7 +316,7 @@ func (c *compiler) listed(cond *externalList, f facts) string {
 		case len(r.members) == 0:
 			seen = append(seen, name+" is empty")
 		default:
-			seen = append(seen, fmt.Sprintf("none of the %s of %s is the watcher", count(len(r.members), "entry", "entries"), name))
+			seen = append(seen, fmt.Sprintf("%s is not on %s, which has %s", f.name(), name, count(len(r.members), "entry", "entries")))
 		}
 	}
 	if len(seen) == 0 {
