@@ -155,8 +155,12 @@ func TestRealm(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		ts.Config.Handler.ServeHTTP(w, r)
-		if got := strings.Join(w.Header()["WWW-Authenticate"], ""); !strings.Contains(got, `realm="`+c.realm+`"`) {
-			t.Errorf("%s %s: %s", c.host, c.target, got)
+		var head strings.Builder
+		if err := w.Header().Write(&head); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(head.String(), `Digest realm="`+c.realm+`"`) {
+			t.Errorf("%s %s: %s", c.host, c.target, head.String())
 		}
 	}
 }

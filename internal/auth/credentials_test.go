@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/icholy/digest"
@@ -67,6 +68,9 @@ func FuzzParseCredentials(f *testing.F) {
 		for _, v := range []string{c.username, c.realm, c.nonce, c.uri, c.response} {
 			if len(v) > len(line) {
 				t.Errorf("%q grew from %q", v, line)
+			}
+			if strings.ContainsFunc(v, unicode.IsControl) {
+				return // comes through escaped only, and quote does not do that
 			}
 		}
 		// What was read, written properly, is read the same again.

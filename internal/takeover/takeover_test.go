@@ -110,10 +110,10 @@ func compress(t *testing.T, from, to string) {
 	}
 	defer f.Close()
 	z := gzip.NewWriter(f)
-	if _, err := z.Write(in); err == nil {
-		err = z.Close()
+	if _, err := z.Write(in); err != nil {
+		t.Fatal(err)
 	}
-	if err != nil {
+	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

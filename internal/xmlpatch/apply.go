@@ -197,7 +197,7 @@ func wrap(content []byte, scope []xmlscan.Binding) (*xmlscan.Doc, error) {
 func (op *Op) replace(d *xmlscan.Doc, n node) ([]byte, error) {
 	switch n.kind {
 	case attributeNode, namespaceNode:
-		from, to := n.from, n.to
+		var from, to int32
 		if n.kind == attributeNode {
 			from, to = d.Attrs[n.attr].ValueStart, d.Attrs[n.attr].ValueEnd
 		} else {
