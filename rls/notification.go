@@ -79,7 +79,9 @@ func (n *notification) render(list, subscription string, version uint32) (conten
 	b = append(b, "--"...)
 	b = append(b, boundary...)
 	b = append(b, "--\r\n"...)
-	contentType = typeMultipart + `;type="` + typeRLMI + `";start="<` + root + `>";boundary="` + boundary + `"`
+	// The boundary is a token, and stands without quotes: Linphone takes them to be
+	// part of it.
+	contentType = typeMultipart + `;type="` + typeRLMI + `";start="<` + root + `>";boundary=` + boundary
 	return contentType, b
 }
 

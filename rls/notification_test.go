@@ -29,7 +29,7 @@ func TestRender(t *testing.T) {
 	add(di, "", state{known: true, instance: true, state: event.Terminated, reason: "rejected"}, "")
 	add("sip:ed@example.test", "", state{known: true}, "")
 	contentType, body := n.render(theirs, "dialog", 7)
-	if want := `multipart/related;type="application/rlmi+xml";start="<list.dialog.7@example.test>";boundary="b1.dialog"`; contentType != want {
+	if want := `multipart/related;type="application/rlmi+xml";start="<list.dialog.7@example.test>";boundary=b1.dialog`; contentType != want {
 		t.Errorf("Content-Type\n%s\nwant\n%s", contentType, want)
 	}
 	want := strings.ReplaceAll(`--b1.dialog
