@@ -21,6 +21,8 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	User    userCmd    `cmd:"" help:"Manage accounts."`
 	Doc     docCmd     `cmd:"" help:"Read and write stored XCAP documents."`
+	Explain explainCmd `cmd:"" help:"Say why somebody does, or does not, see somebody."`
+	Policy  policyCmd  `cmd:"" help:"Try and check privacy rules."`
 	Import  importCmd  `cmd:"" help:"Take over accounts and documents of another server."`
 	Health  healthCmd  `cmd:"" help:"Ask a running server whether it is ready; exit code 0 if it is."`
 	Version versionCmd `cmd:"" help:"Print the version."`
