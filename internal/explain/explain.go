@@ -164,8 +164,20 @@ func Explain(ctx context.Context, src Source, watcher, presentity string, now ti
 	all, err := src.Watchers(ctx, presentity)
 	r.problem("watcher information", err)
 	r.WatcherInfo = slices.DeleteFunc(all, func(w Watcher) bool { return w.Watcher != r.Watcher })
-	r.Summary = r.summary(err == nil)
+	r.Summary = r.summary()
+	r.Registrations, r.Publications = some(r.Registrations), some(r.Publications)
+	r.Subscriptions, r.WatcherInfo = some(r.Subscriptions), some(r.WatcherInfo)
+	p := &r.Policy
+	p.Documents, p.Rules, p.Combination = some(p.Documents), some(p.Rules), some(p.Combination)
 	return r
+}
+
+// some makes a list that JSON shows as [] when it is empty.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func (r *Report) problem(what string, err error) {

@@ -9,7 +9,7 @@ import (
 
 // summary is the answer in a few sentences: first what the rules want, then what
 // there is to see, then whether the watcher gets it.
-func (r *Report) summary(watchersKnown bool) []string {
+func (r *Report) summary() []string {
 	who, of := plain(r.Watcher), plain(r.Presentity)
 	if !r.Account {
 		return []string{fmt.Sprintf("There is no account %s here, so nobody can watch it: subscriptions get 404.", of)}
