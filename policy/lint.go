@@ -17,11 +17,12 @@ type Finding struct {
 	Text    string `json:"text"`
 }
 
-// Limits of Lint. Rule sets above them are checked in part.
+// Limits of Lint. Whether the rules of a set above them decide anything is not
+// looked into.
 const (
-	maxLinted  = 500 // rules that are tried out
-	maxClasses = 200 // kinds of watchers
-	maxMoments = 64
+	maxClasses = 1000 // kinds of watchers
+	maxMoments = 256  // times and spheres
+	maxTried   = 20_000_000
 )
 
 // Lint looks for open-to-all, unreachable and dangling rules, and for documents
@@ -50,6 +51,7 @@ type linter struct {
 	now        time.Time
 	moments    []situation
 	classes    []facts
+	partial    bool // there are more moments or classes
 	found      []Finding
 }
 
@@ -113,7 +115,7 @@ func (l *linter) situations() []situation {
 	times := []time.Time{l.now}
 	spheres := []string{""}
 	for _, b := range l.set.bounds {
-		if b.After(l.now) && len(times) < maxMoments/4 {
+		if b.After(l.now) && !b.Equal(times[len(times)-1]) {
 			times = append(times, b)
 		}
 	}
@@ -121,7 +123,7 @@ func (l *linter) situations() []situation {
 		for _, cond := range l.set.rules[i].conditions {
 			if tokens, ok := cond.(sphere); ok {
 				for _, token := range tokens {
-					if token = strings.ToLower(token); !slices.Contains(spheres, token) && len(spheres) < 4 {
+					if token = strings.ToLower(token); !slices.Contains(spheres, token) && len(spheres) <= maxMoments {
 						spheres = append(spheres, token)
 					}
 				}
@@ -131,6 +133,10 @@ func (l *linter) situations() []situation {
 	var out []situation
 	for _, t := range times {
 		for _, s := range spheres {
+			if len(out) == maxMoments {
+				l.partial = true
+				return out
+			}
 			out = append(out, situation{t, s})
 		}
 	}
@@ -174,10 +180,16 @@ func (l *linter) watchers() []facts {
 	var out []facts
 	for _, name := range names {
 		f := factsOf(Request{Presentity: l.presentity, Watcher: name, Now: l.now})
-		if kind := l.kindOf(f); !kinds[kind] && len(out) < maxClasses {
-			kinds[kind] = true
-			out = append(out, f)
+		kind := l.kindOf(f)
+		if kinds[kind] {
+			continue
 		}
+		if len(out) == maxClasses {
+			l.partial = true
+			return out
+		}
+		kinds[kind] = true
+		out = append(out, f)
 	}
 	return out
 }
@@ -245,10 +257,12 @@ func (r *rule) is(k kind) bool {
 
 // unreachable reports rules without which every watcher would be treated the same.
 func (l *linter) unreachable() {
-	if len(l.set.rules) > maxLinted {
-		l.report(nil, false, "there are %d rules; of which ones have an effect only the first %d were tried", len(l.set.rules), maxLinted)
+	rules := len(l.set.rules)
+	if l.partial || rules*rules*len(l.classes)*len(l.moments) > maxTried {
+		l.report(nil, false, "there are too many rules, people, times or spheres (%d rules) to find out which rules decide something", rules)
+		return
 	}
-	for i := range l.set.rules[:min(len(l.set.rules), maxLinted)] {
+	for i := range l.set.rules {
 		r := &l.set.rules[i]
 		if r.off || l.decisive(i) {
 			continue

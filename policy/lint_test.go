@@ -2,8 +2,12 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"rollcall/internal/store"
 )
@@ -81,4 +85,77 @@ func TestDraft(t *testing.T) {
 	if list, err := draft.ListDocuments(t.Context(), alice, AUIDPresRules); err != nil || len(list) != 1 {
 		t.Errorf("%d documents, %v; the draft takes the place of the one that is there", len(list), err)
 	}
+}
+
+// A rule decides nothing exactly if nobody, at no time from now on and in no sphere,
+// is treated otherwise without it.
+func TestUnreachable(t *testing.T) {
+	var everybody []facts
+	for _, who := range []string{"", alice, "sip:a@x.test", "sip:b@x.test", "sip:c@y.test", "sip:d@x.test", "sip:d@y.test", "sip:d@z.test"} {
+		for _, place := range []string{"", "work", "home", "pub", "else"} {
+			for minutes := 0; minutes < 600; minutes += 30 {
+				f := factsOf(Request{Presentity: alice, Watcher: who, Sphere: place, Now: noon.Add(time.Duration(minutes) * time.Minute)})
+				everybody = append(everybody, f)
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		e := engine(&documents{bodies: w.documents()}, Options{})
+		set, err := e.compile(t.Context(), alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := e.Lint(t.Context(), alice, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range set.rules {
+			r := &set.rules[i]
+			if r.off {
+				continue
+			}
+			without := &ruleset{
+				documents: set.documents, damaged: set.damaged, blind: set.blind, refers: set.refers, provide: set.provide,
+				rules: slices.Delete(slices.Clone(set.rules), i, i+1),
+			}
+			decisive := slices.ContainsFunc(everybody, func(f facts) bool {
+				with, less := set.decide(f, nil), without.decide(f, nil)
+				return with.Handling != less.Handling || viewKey(with) != viewKey(less)
+			})
+			reported := slices.ContainsFunc(found, func(f Finding) bool {
+				return f.Rule == r.id && f.Document == documentName(r.document) &&
+					(strings.HasPrefix(f.Text, "decides nothing") || strings.HasPrefix(f.Text, "changes nothing"))
+			})
+			if decisive == reported {
+				t.Fatalf("rule %s: decisive %t, reported %t", r.id, decisive, reported)
+			}
+		}
+	})
+}
+
+// A report is of the decision that is made.
+func TestReportIsOfTheDecision(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		e := engine(&documents{bodies: w.documents()}, Options{})
+		req := Request{Presentity: alice, Watcher: w.watcher, Sphere: w.sphere, Now: w.now}
+		want, err := e.Decide(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.Report(t.Context(), req)
+		if err != nil || got.Stale || got.Handling != want.Handling.String() || len(got.Combination) == 0 {
+			t.Fatalf("%+v, %v; decided %+v", got, err, want)
+		}
+		why, err := e.Explain(t.Context(), req)
+		if err != nil || len(why.Reasons) != len(got.Rules) {
+			t.Fatalf("%d reasons, %d rules, %v", len(why.Reasons), len(got.Rules), err)
+		}
+		for i, r := range got.Rules {
+			if r.Matched != why.Reasons[i].Matched || r.Counted != why.Reasons[i].Counted || r.Why == "" {
+				t.Fatalf("%+v, but %+v", r, why.Reasons[i])
+			}
+		}
+	})
 }
