@@ -41,14 +41,7 @@ func serve(t *testing.T, records ...string) *zone {
 		k := rr.Header().Name + dns.TypeToString[rr.Header().Rrtype]
 		z.records[k] = append(z.records[k], rr)
 	}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Skip("no port for both:", err)
-	}
+	udp, tcp := listen(t)
 	z.addr = udp.LocalAddr().String()
 	for _, s := range []*dns.Server{{PacketConn: udp, Handler: z}, {Listener: tcp, Handler: z}} {
 		started := make(chan struct{})
@@ -59,6 +52,24 @@ func serve(t *testing.T, records ...string) *zone {
 		t.Cleanup(func() { _ = s.Shutdown(); <-done })
 	}
 	return z
+}
+
+// listen takes one port for both transports.
+func listen(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		_ = udp.Close() // somebody has the port over TCP
+	}
+	t.Fatal("no port is free for both transports")
+	return nil, nil
 }
 
 // ServeDNS implements dns.Handler.
@@ -132,7 +143,9 @@ func TestTargets(t *testing.T) {
 		`dangling.test. 300 IN NAPTR 1 1 "s" "SIP+D2U" "" _sip._udp.nowhere.test.`,
 		"dangling.test. 300 IN A 192.0.2.9",
 	)
+	z.mu.Lock()
 	z.broken["broken.test."] = true
+	z.mu.Unlock()
 	r := z.resolver(Config{})
 	for _, tc := range []struct{ uri, want string }{
 		{"sip:192.0.2.7", "UDP 192.0.2.7:5060"},
