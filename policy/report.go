@@ -55,6 +55,14 @@ type ConditionReport struct {
 // Report decides as Decide does and says everything about how. It reads the rules
 // anew, so it takes as long as the first decision for a presentity.
 func (e *Engine) Report(ctx context.Context, req Request) (Report, error) {
+	r, err := e.report(ctx, req)
+	if err == nil && r.Stale { // or a document is being changed at this moment
+		return e.report(ctx, req)
+	}
+	return r, err
+}
+
+func (e *Engine) report(ctx context.Context, req Request) (Report, error) {
 	c := e.compiler(ctx, req.Presentity)
 	if err := c.documents(e, req.Presentity); err != nil {
 		return Report{}, err

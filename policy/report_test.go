@@ -107,3 +107,17 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+func TestListName(t *testing.T) {
+	for anchor, want := range map[string]string{
+		listAnchor("granted"): `the list "granted" (resource-lists/users/sip:alice@example.com/index)`,
+		`/xcap-root/resource-lists/global/index/~~/resource-lists/list[@name="a"]/list[@name='b']`: `the list "b" (resource-lists/global/index)`,
+		"/resource-lists/users/x/index/~~/resource-lists/list[1]":                                  "/resource-lists/users/x/index/~~/resource-lists/list[1]",
+		"%zz": "%zz",
+		"":    "",
+	} {
+		if got := listName(anchor); got != want {
+			t.Errorf("%s is called %s, want %s", anchor, got, want)
+		}
+	}
+}

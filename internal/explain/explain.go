@@ -147,6 +147,7 @@ func Explain(ctx context.Context, src Source, watcher, presentity string, now ti
 	state, err := src.State(ctx, presentity)
 	r.problem("publications", err)
 	r.Publications, r.HardState = state.Publications, state.Hard
+	r.recognize()
 	if state.Composed != nil {
 		r.Composed, r.Sphere = string(state.Composed.Body), state.Composed.Sphere
 		r.ComposedSays = Says(state.Composed.Body)
@@ -178,6 +179,19 @@ func some[T any](list []T) []T {
 		return []T{}
 	}
 	return list
+}
+
+// recognize names the programs that published without saying who they are by the
+// registered devices that the documents speak of.
+func (r *Report) recognize() {
+	for i := range r.Publications {
+		p := &r.Publications[i]
+		for _, reg := range r.Registrations {
+			if p.UserAgent == "" && reg.Instance != "" && strings.Contains(p.Body, reg.Instance) {
+				p.UserAgent = reg.UserAgent
+			}
+		}
+	}
 }
 
 func (r *Report) problem(what string, err error) {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -290,6 +291,46 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, filepath.Join("testdata", "report.json"), append(got, '\n'))
+}
+
+// A publication whose sender is not known is recognized by its device.
+func TestRecognize(t *testing.T) {
+	w := newWorld(t)
+	const instance = "urn:uuid:534815d2-0000-4000-8000-000000000000"
+	w.agent = ""
+	w.documents = []string{busy, strings.Replace(busy, "<note>", `<dm:deviceID>`+instance+`</dm:deviceID><note>`, 1)}
+	other, same := phone(), phone()
+	other.UserAgent, same.Instance = "Linphone", instance
+	w.registrations = []Registration{other, same}
+	r := Explain(t.Context(), w, alice, bob, noon)
+	if a, b := r.Publications[0].UserAgent, r.Publications[1].UserAgent; a != "" || b != same.UserAgent {
+		t.Errorf("published by %q and %q", a, b)
+	}
+}
+
+// What clients call themselves does not reach the terminal as it is.
+func TestControlCharacters(t *testing.T) {
+	w := newWorld(t)
+	w.agent = "Blink\x1b[2J\r\n\u009b"
+	w.documents = []string{busy}
+	var got bytes.Buffer
+	if err := Explain(t.Context(), w, alice, bob, noon).WriteText(&got); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got.String(), "by Blink\ufffd[2J\ufffd\ufffd\ufffd, 10 minutes ago") {
+		t.Errorf("%q", got.String())
+	}
+}
+
+func FuzzSays(f *testing.F) {
+	f.Add([]byte(busy))
+	f.Add(pidf.Offline(bob, pidf.OfflineTupleID(bob)))
+	f.Add([]byte("<a><note>\xf0\x9f\x8e\xa3</note>"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if says := Says(body); says == "" || strings.ContainsAny(says, "\r\n\x00") {
+			t.Errorf("%q", says)
+		}
+	})
 }
 
 func TestSays(t *testing.T) {

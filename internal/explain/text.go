@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // WriteText prints the report for a person.
@@ -22,9 +23,21 @@ type text struct {
 	who, of string
 }
 
-func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+// line prints one line. What clients sent must not control a terminal.
+func (t *text) line(format string, args ...any) {
+	t.WriteString(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, fmt.Sprintf(format, args...)))
+	t.WriteByte('\n')
+}
 
-func (t *text) section(n int, title string) { t.line("\n%d. %s", n, title) }
+func (t *text) section(n int, title string) {
+	t.line("")
+	t.line("%d. %s", n, title)
+}
 
 func (t *text) all() {
 	r := t.r
@@ -42,7 +55,8 @@ func (t *text) all() {
 		t.chain()
 	}
 	if len(r.Problems) > 0 {
-		t.line("\nNot found out:")
+		t.line("")
+		t.line("Not found out:")
 		for _, p := range r.Problems {
 			t.line("   %s", p)
 		}
