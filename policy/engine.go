@@ -37,7 +37,7 @@ func (e *Engine) Decide(ctx context.Context, req Request) (Decision, error) {
 	return e.decide(ctx, req, nil)
 }
 
-// Explain decides as Decide does and says why.
+// Explain decides as Decide does and says how each rule fared. Report says more.
 func (e *Engine) Explain(ctx context.Context, req Request) (Decision, error) {
 	var why []Reason
 	d, err := e.decide(ctx, req, &why)
