@@ -16,7 +16,8 @@ import (
 type notification struct {
 	full      bool
 	limit     int
-	size      int // upper bound of the body
+	linphone  bool // reads it: it finds documents by a bare id, by this spelling of its name
+	size      int  // upper bound of the body
 	resources []resource
 	rest      []*member // did not fit
 }
@@ -70,10 +71,14 @@ func (n *notification) render(list, subscription string, version uint32) (conten
 	boundary := n.boundary(rlmi, subscription)
 
 	b := make([]byte, 0, n.size)
-	b = appendPart(b, boundary, root, typeRLMI, rlmi)
+	b = appendPart(b, boundary, "Content-ID: <"+root+">", typeRLMI, rlmi)
 	for i := range n.resources {
 		if cids[i] != "" {
-			b = appendPart(b, boundary, cids[i], pidf.ContentType, n.resources[i].body)
+			id := "Content-ID: <" + cids[i] + ">"
+			if n.linphone {
+				id = "Content-Id: " + cids[i]
+			}
+			b = appendPart(b, boundary, id, pidf.ContentType, n.resources[i].body)
 		}
 	}
 	b = append(b, "--"...)
@@ -118,12 +123,12 @@ func (n *notification) boundary(rlmi []byte, subscription string) string {
 }
 
 // appendPart appends one part as it is: no transfer encoding but binary.
-func appendPart(b []byte, boundary, cid, mediaType string, body []byte) []byte {
+func appendPart(b []byte, boundary, id, mediaType string, body []byte) []byte {
 	b = append(b, "--"...)
 	b = append(b, boundary...)
-	b = append(b, "\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <"...)
-	b = append(b, cid...)
-	b = append(b, ">\r\nContent-Type: "...)
+	b = append(b, "\r\nContent-Transfer-Encoding: binary\r\n"...)
+	b = append(b, id...)
+	b = append(b, "\r\nContent-Type: "...)
 	b = append(b, mediaType...)
 	b = append(b, ";charset=\"UTF-8\"\r\n\r\n"...)
 	b = append(b, body...)

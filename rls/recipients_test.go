@@ -310,3 +310,42 @@ func (everybody) Get(context.Context, string) (store.User, error) { return store
 func newResolver() *resourcelist.Resolver {
 	return &resourcelist.Resolver{Docs: memory.New(), Roots: []string{"/xcap-root"}}
 }
+
+// Linphone gets what it understands, after a restart as well; others get what the
+// standards say.
+func TestLinphone(t *testing.T) {
+	const linphone = encoded + "User-Agent: Linphonec/5.1.65\r\n"
+	looks := func(t *testing.T, m message, want bool) {
+		t.Helper()
+		body, err := inflate(m.out.Body)
+		if m.header("Content-Encoding") == "" {
+			body, err = m.out.Body, nil
+		}
+		bare := bytes.Contains(body, []byte("\r\nContent-Id: m0."))
+		if err != nil || bare != want || bytes.Contains(body, []byte("\r\nContent-ID: <m0.")) == want || (m.header("Event") == "Presence") != want {
+			t.Errorf("Event %s, for Linphone: %v, %v\n%s", m.header("Event"), want, err, body)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, options{})
+		r.presence.set(bo, active("<bo/>"))
+		looks(t, r.subscribe(sub{resource: lists, body: raw(t, recipients(bo)), more: encoded, expires: "0"})[1], false)
+		looks(t, r.subscribe(sub{resource: lists, body: raw(t, recipients(bo)), more: linphone})[1], true)
+		r.n.Stop(t.Context())
+		synctest.Wait()
+		r.close()
+		again := newRig(t, options{st: r.store, fake: &fakePresence{views: r.presence.views, watches: map[string]presence.Watch{}}})
+		defer again.close()
+		again.sender.flow = again.flow()
+		if err := again.n.Restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		again.presence.set(bo, active("<bo2/>"))
+		log := again.take()
+		if len(log) != 1 {
+			t.Fatalf("%+v", log)
+		}
+		looks(t, log[0], true)
+	})
+}

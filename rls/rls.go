@@ -148,7 +148,7 @@ func (w *wrapped) locate(ctx context.Context, sub *event.Subscription) (place, e
 	if sub.Resource != sub.Watcher {
 		return place{}, &event.Refusal{Status: 403, Reason: "Lists Go To The List Service"}
 	}
-	return w.lists.recipients(sub.Resource, sub.Watcher)
+	return w.lists.recipients(sub.Resource, sub)
 }
 
 // open starts a list subscription. The checks are those of RFC 4662 §4.
@@ -173,6 +173,9 @@ func (s *Service) open(ctx context.Context, sub *event.Subscription, at place, e
 		return nil, refuse(err)
 	}
 	sub.Kind = "list"
+	if at.linphone {
+		sub.SpellEvent("Presence")
+	}
 	l.apply(content)
 	return l, nil
 }

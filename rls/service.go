@@ -39,6 +39,8 @@ type place struct {
 	standing bool
 	// recipients tells that the list came in a SUBSCRIBE.
 	recipients bool
+	// linphone tells that Linphone reads it.
+	linphone bool
 }
 
 // content is a list as it was read.

@@ -37,6 +37,7 @@ func (l *list) view(n *notification) event.View {
 	l.mu.Lock()
 	l.sent = time.Now()
 	l.mu.Unlock()
+	n.linphone = l.at.linphone
 	contentType, body := n.render(l.at.resource, l.sub.ID, l.sub.NextVersion())
 	v := event.View{
 		State:       event.Active,

@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"crypto/rand"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -62,7 +63,10 @@ func rawDeflated(t *testing.T, text string) string {
 	return b.String()
 }
 
-// inflated undoes the coding of a NOTIFY.
+// bareID is the one way of naming a document that Linphone knows.
+var bareID = regexp.MustCompile("\r\nContent-Id: ([^<>\r]+)\r\n")
+
+// inflated undoes the coding of a NOTIFY, and what is done for Linphone.
 func inflated(t *testing.T, m *message) *message {
 	t.Helper()
 	if got := m.get("Content-Encoding"); got != "deflate" {
@@ -75,6 +79,10 @@ func inflated(t *testing.T, m *message) *message {
 	if m.body, err = io.ReadAll(r); err != nil {
 		t.Fatal(err)
 	}
+	if got := m.get("Event"); got != "Presence" {
+		t.Fatalf("Event %q: Linphone does not take this for presence", got)
+	}
+	m.body = bareID.ReplaceAll(m.body, []byte("\r\nContent-ID: <$1>\r\n"))
 	return m
 }
 

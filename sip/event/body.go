@@ -15,6 +15,13 @@ type BodyReader interface {
 	ReadBody(req *wire.Request) ([]byte, error)
 }
 
+// SpellEvent has NOTIFYs name the event package in another spelling, for clients
+// that do not know their own again. Open may call it.
+func (s *Subscription) SpellEvent(token string) {
+	d := &s.dialog
+	d.setHead(s.ID, token, s.EventID, d.localURI(), d.remoteURI(), d.remoteTag(), d.callID())
+}
+
 // bodyOf returns what is to be kept of the body of req; nil: there is none.
 func (e *entry) bodyOf(req *wire.Request) ([]byte, *Refusal) {
 	if len(req.Body) == 0 {
