@@ -70,7 +70,9 @@ var accessLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.
 // listenXCAP opens the sockets of XCAP.
 func (n *node) listenXCAP(ctx context.Context) error {
 	trust, _ := n.cfg.TrustedPrefixes() // checked by Normalize
-	bounds := httpd.Bounds{Total: maxHTTPConns, PerAddress: n.cfg.MaxAddressConnections, Exempt: trust}
+	// As on SIP connections, this machine itself is no stranger.
+	exempt := append(trust[:len(trust):len(trust)], netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	bounds := httpd.Bounds{Total: maxHTTPConns, PerAddress: n.cfg.MaxAddressConnections, Exempt: exempt}
 	var err error
 	if n.xcapSocket, err = listenHTTP(ctx, "XCAP", n.cfg.HTTPListen, bounds); err != nil || n.cfg.HTTPSListen == "" {
 		return err
