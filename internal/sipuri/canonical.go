@@ -32,7 +32,11 @@ func Canonical(s string) (string, error) {
 		}
 	}
 	sortParams(u.Params)
-	return u.String(), nil
+	text := u.String()
+	if len(text) > MaxLength { // escaping what came plain makes it longer
+		return "", errTooLong
+	}
+	return text, nil
 }
 
 // canonicalTel drops visual separators, RFC 3966 §4, and sorts parameters. Values
@@ -79,7 +83,7 @@ func AOR(s string) (string, error) {
 		return s, nil
 	}
 	if len(s) > MaxLength {
-		return "", fmt.Errorf("%w: longer than %d bytes", ErrSyntax, MaxLength)
+		return "", errTooLong
 	}
 	text := decodeWhole(addrSpec(s))
 	scheme, rest, ok := strings.Cut(text, ":")
@@ -121,7 +125,11 @@ func hierarchicalAOR(s string) (string, error) {
 		port = strings.TrimLeft(s[i+1:], "0")
 		port = ":" + port
 	}
-	return "sip:" + user + strings.TrimSuffix(u.Host, ".") + port, nil
+	aor := "sip:" + user + strings.TrimSuffix(u.Host, ".") + port
+	if len(aor) > MaxLength { // escaping what came plain makes it longer
+		return "", errTooLong
+	}
+	return aor, nil
 }
 
 // plainAOR recognises what is canonical already and needs no work.

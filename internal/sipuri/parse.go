@@ -12,7 +12,7 @@ import (
 // set is checked.
 func Parse(s string) (URI, error) {
 	if len(s) > MaxLength {
-		return URI{}, fmt.Errorf("%w: longer than %d bytes", ErrSyntax, MaxLength)
+		return URI{}, errTooLong
 	}
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !isScheme(scheme) {

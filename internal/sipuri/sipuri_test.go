@@ -181,6 +181,14 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// What is canonical is short enough to be read again.
+func TestAORGrows(t *testing.T) {
+	long := "<sip:" + strings.Repeat("|", MaxLength/2) + "@h>"
+	if aor, err := AOR(long); !errors.Is(err, ErrSyntax) {
+		t.Errorf("AOR of %d characters to escape has %d, %v", MaxLength/2, len(aor), err)
+	}
+}
+
 func FuzzAOR(f *testing.F) {
 	for _, s := range []string{"sip:bob@example.com", "sip%3Abob%40h", "<sip:a%zz@h;x>", "\"a\" <pres:b@[::1]:5060>", "tel:+1-2;ext=3", "sip:a%2525@h", "bob@h"} {
 		f.Add(s)

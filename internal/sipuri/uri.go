@@ -2,6 +2,7 @@ package sipuri
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,8 @@ const (
 	MaxLength = 4096
 	MaxParams = 64
 )
+
+var errTooLong = fmt.Errorf("%w: longer than %d bytes", ErrSyntax, MaxLength)
 
 // URI is a parsed URI. For schemes without an authority (tel and unknown ones)
 // Host is empty and User holds the opaque part.
