@@ -14,10 +14,11 @@ var blinkExchange string
 
 // TestBlinkExchange replays what two fresh Blink devices sent to a permissive
 // server, with the entity-tags of that server translated to ours. The answers
-// must be the same.
+// must be the same, and what was written must come back to the byte.
 func TestBlinkExchange(t *testing.T) {
 	ts := newTestServer(t)
 	ours := map[string]string{}
+	written := map[string]string{} // bodies by target
 	owner := regexp.MustCompile(`/users/([^/]+)/`)
 	steps := strings.Split(blinkExchange, "#### request\n")[1:]
 	if len(steps) < 30 {
@@ -61,6 +62,9 @@ func TestBlinkExchange(t *testing.T) {
 		}
 		a := ts.do(method, target, body, headers...)
 		expect(t, line, a, want, "")
+		if method == http.MethodPut {
+			written[target] = body
+		}
 		if _, rest, ok := strings.Cut(reply, "ETag: "); ok {
 			tag, _, _ := strings.Cut(rest, "\n")
 			if before, known := ours[tag]; known && before != a.etag() && tag != `"caps"` {
@@ -71,6 +75,15 @@ func TestBlinkExchange(t *testing.T) {
 	}
 	if got := ts.counted("rollcall_http_requests_total"); int(got) != len(steps) {
 		t.Errorf("%v requests counted", got)
+	}
+	if len(written) == 0 {
+		t.Error("nothing was written")
+	}
+	for target, body := range written {
+		a := ts.do(http.MethodGet, target, "", assertedIdentity, owner.FindStringSubmatch(target)[1])
+		if a.StatusCode != http.StatusOK || a.body != body {
+			t.Errorf("GET %s: %d %q, written %q", target, a.StatusCode, a.body, body)
+		}
 	}
 	caps := ts.get(root + "/xcap-caps/global/index").body
 	for _, needed := range []string{"<auid>resource-lists</auid>", "<auid>rls-services</auid>", "<auid>org.openmobilealliance.pres-rules</auid>", "<extensions/>"} {
