@@ -10,6 +10,10 @@ type Limits struct {
 	Attributes int // per element, namespace declarations included
 }
 
+// maxScope bounds the namespace declarations in scope at one place: every prefixed
+// name is looked up among them.
+const maxScope = 256
+
 // DefaultLimits returns the limits for documents from outside.
 func DefaultLimits() Limits {
 	return Limits{Bytes: 256 << 10, Depth: 64, Elements: 20000, Attributes: 64}

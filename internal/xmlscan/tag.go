@@ -152,6 +152,9 @@ func (sc *scanner) declare(offset int, prefix, uri string, around int) error {
 			return sc.malformed(offset, "namespace declared twice")
 		}
 	}
+	if len(sc.scope) >= maxScope {
+		return sc.fail(TooLarge, offset, "too many namespaces in scope")
+	}
 	b := Binding{prefix, uri}
 	sc.scope = append(sc.scope, b)
 	sc.doc.decls = append(sc.doc.decls, b)
