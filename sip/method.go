@@ -29,14 +29,19 @@ var methods = map[string]method{
 	"SUBSCRIBE": {target: (*Server).subscription, authorize: ownFrom, serve: (*Server).subscribe},
 	"MESSAGE":   {target: (*Server).resource, authorize: ownFrom, serve: (*Server).message},
 	"OPTIONS":   {refuse: (*Server).answerOptions},
-	// RFC 6665 §4.1.3: we subscribe to nothing, so no NOTIFY matches.
-	"NOTIFY": {refuse: final(481)},
+	"NOTIFY":    {refuse: (*Server).notify},
 	"INVITE": {refuse: notAllowed}, "BYE": {refuse: notAllowed}, "INFO": {refuse: notAllowed},
 	"PRACK": {refuse: notAllowed}, "UPDATE": {refuse: notAllowed}, "REFER": {refuse: notAllowed},
 }
 
-func final(status int) func(*Server, *wire.Request) {
-	return func(s *Server, req *wire.Request) { s.respond(req, wire.Response{Status: status}) }
+// notify takes a NOTIFY to the subscription of ours that it is for.
+func (s *Server) notify(req *wire.Request) {
+	if s.cfg.Subscriber == nil {
+		// RFC 6665 §4.1.3: we subscribe to nothing, so no NOTIFY matches.
+		s.respond(req, wire.Response{Status: 481})
+		return
+	}
+	s.cfg.Subscriber.Notify(req)
 }
 
 func notAllowed(s *Server, req *wire.Request) {

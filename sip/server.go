@@ -45,6 +45,12 @@ type IM interface {
 	MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity)
 }
 
+// Subscriber answers NOTIFY in the dialogs of our own subscriptions. Notify is
+// called on the goroutine that reads the flow and must not block; it answers req.
+type Subscriber interface {
+	Notify(req *wire.Request)
+}
+
 // Config is what a Server is made of.
 type Config struct {
 	Domains  []string // served, lower-case; the first is the default
@@ -73,6 +79,9 @@ type Config struct {
 	Presence  Presence
 	Notifier  Notifier
 	IM        IM
+
+	// Subscriber has our own subscriptions; nil: there are none.
+	Subscriber Subscriber
 }
 
 // Server is the handler of all SIP requests.
