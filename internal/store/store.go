@@ -72,6 +72,7 @@ type Publication struct {
 	ETag        string
 	ContentType string
 	Body        []byte
+	Flow        string    // wire.Flow.Ref of the connection it was last renewed over, empty for datagrams
 	Published   time.Time // when Body last changed
 	Expires     time.Time
 }

@@ -182,7 +182,7 @@ func (pub *publishing[D]) renew(c Content[D], published time.Time) {
 	}
 	pub.next.agent = clip(pub.req.Header("User-Agent"))
 	if flow := pub.req.Flow; flow.Reliable() {
-		pub.next.flow = flow.Ref()
+		pub.next.Flow = flow.Ref()
 	}
 	if pub.current != nil {
 		pub.next.Lineage = pub.current.Lineage

@@ -194,8 +194,17 @@ func TestService(t *testing.T) {
 		st := r.store
 		r.close()
 		r = newRig(t, st)
-		defer r.close()
+		defer func() { r.close() }()
 		expect("after a restart", "b2 d1")
+		_, e := r.publish("TCP", "", "e1")
+		r.publish("TCP", "", "f1")
+		r.close()
+		r = newRig(t, st)
+		expect("after another", "d1 e1 f1")
+		time.Sleep(119 * time.Second)
+		r.publish("TCP", "SIP-If-Match: "+e+"\r\n", "")
+		time.Sleep(2 * time.Second)
+		expect("who did not come back is gone", "d1 e1")
 		time.Sleep(time.Hour)
 		expect("expired", "")
 		rows := 0

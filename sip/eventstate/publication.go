@@ -17,8 +17,7 @@ type Publication[D any] struct {
 	Doc D
 
 	agent string    // User-Agent of the newest PUBLISH
-	flow  string    // reference of the connection it was last renewed over, "" for datagrams
-	doubt time.Time // when it ends because that connection is gone; zero: it is not
+	doubt time.Time // when it ends because its connection is gone; zero: it is not
 }
 
 // UserAgent returns what the newest PUBLISH says of its sender; "" when it does
@@ -49,7 +48,7 @@ func (p *Publication[D]) Doubted(now time.Time) bool {
 }
 
 // Trust has p last until it expires: its publisher was heard of again.
-func (p *Publication[D]) Trust() { p.doubt, p.flow = time.Time{}, "" }
+func (p *Publication[D]) Trust() { p.doubt, p.Flow = time.Time{}, "" }
 
 // Set is the publications of one resource for one event package, in order of
 // their lineage, which is the order in which they were first published.
@@ -65,11 +64,20 @@ func (s Set[D]) Sort() {
 func (s Set[D]) FlowClosed(flow string, ends time.Time) bool {
 	found := false
 	for _, p := range s {
-		if p.flow == flow && flow != "" && p.doubt.IsZero() {
+		if p.Flow == flow && flow != "" && p.doubt.IsZero() {
 			p.doubt, found = ends, true
 		}
 	}
 	return found
+}
+
+// FlowsLost says that all connections of an earlier run are gone.
+func (s Set[D]) FlowsLost(ends time.Time) {
+	for _, p := range s {
+		if p.Flow != "" {
+			p.doubt = ends
+		}
+	}
 }
 
 // with returns the set with next in place of all that lineages names.

@@ -36,7 +36,7 @@ type Config struct {
 	Admission Admission
 	Limits    Limits
 	// FlowGrace is how long a publication outlives the connection it came over
-	// when it is not renewed.
+	// when it is not renewed; twice that after a restart.
 	FlowGrace time.Duration
 }
 
@@ -226,6 +226,7 @@ func (s *Service[D, S]) Restore(ctx context.Context) error {
 	done := make(chan struct{}, len(sets))
 	for aor, set := range sets {
 		set.Sort()
+		set.FlowsLost(time.Now().Add(2 * s.cfg.FlowGrace))
 		s.cfg.Pool.Post(shard.Index(aor), func() {
 			s.replace(aor, set)
 			done <- struct{}{}

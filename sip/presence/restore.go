@@ -86,6 +86,7 @@ func (s *Service) resume(r recovered, now time.Time) {
 	}
 	for p := range touched {
 		p.publications.Sort()
+		p.publications.FlowsLost(time.Now().Add(2 * s.cfg.FlowGrace))
 		p.known.Store(true)
 		p.settle()
 	}

@@ -75,7 +75,8 @@ type Config struct {
 	// Publishers may publish for every user.
 	Publishers map[string]bool
 	// FlowGrace is how long a publication outlives the connection it came over
-	// when it is not renewed (65 s: longer than a binding does).
+	// when it is not renewed (65 s: longer than a binding does); twice that after
+	// a restart, which clients have to notice first.
 	FlowGrace time.Duration
 }
 

@@ -7,15 +7,15 @@ func Publications() Table[store.Publication, store.PublicationKey] {
 	return Table[store.Publication, store.PublicationKey]{
 		Name:    "publications",
 		Key:     []string{"aor", "event", "lineage"},
-		Columns: []string{"aor", "event", "lineage", "expires", "published", "etag", "content_type", "body"},
+		Columns: []string{"aor", "event", "lineage", "expires", "published", "etag", "content_type", "body", "flow"},
 		KeyValues: func(k store.PublicationKey) []any {
 			return []any{k.AOR, k.Event, k.Lineage}
 		},
 		Values: func(p *store.Publication) []any {
-			return []any{p.AOR, p.Event, p.Lineage, Time(p.Expires), Time(p.Published), p.ETag, p.ContentType, Bytes(p.Body)}
+			return []any{p.AOR, p.Event, p.Lineage, Time(p.Expires), Time(p.Published), p.ETag, p.ContentType, Bytes(p.Body), p.Flow}
 		},
 		Targets: func(p *store.Publication) []any {
-			return []any{&p.AOR, &p.Event, &p.Lineage, ScanTime{&p.Expires}, ScanTime{&p.Published}, &p.ETag, &p.ContentType, &p.Body}
+			return []any{&p.AOR, &p.Event, &p.Lineage, ScanTime{&p.Expires}, ScanTime{&p.Published}, &p.ETag, &p.ContentType, &p.Body, &p.Flow}
 		},
 	}
 }

@@ -19,7 +19,7 @@ func sample(name string, n int) store.Batch {
 	for i := range n {
 		id := fmt.Sprintf("%s-%d", name, i)
 		b.Publications = append(b.Publications, store.Publication{AOR: aor, Event: "presence", Lineage: id, ETag: "etag-" + id,
-			ContentType: "application/pidf+xml", Body: []byte("<presence/>\x00\xff" + id), Published: at, Expires: at.Add(time.Hour)})
+			ContentType: "application/pidf+xml", Body: []byte("<presence/>\x00\xff" + id), Flow: "tcp 1", Published: at, Expires: at.Add(time.Hour)})
 		b.Bindings = append(b.Bindings, store.Binding{AOR: aor, ID: id, Contact: "sip:" + id + "@192.0.2.1:5060;transport=tcp",
 			Params: `;q=0.5;+sip.instance="<urn:uuid:1>"`, Instance: "urn:uuid:1", RegID: 2, Q: 500, CallID: "call" + id, CSeq: 1<<32 - 1,
 			Path: []string{"<sip:edge.example.com;lr;ob>", `"a, b" <sip:x>`}, UserAgent: "ünïcode", Flow: "udp 1 2",
