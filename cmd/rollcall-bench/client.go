@@ -36,7 +36,8 @@ type client struct {
 
 	pending sync.Map // branch -> *transaction
 
-	subs    sync.Map // Call-ID -> *subscription
+	subs    sync.Map                       // Call-ID -> *subscription
+	arrived atomic.Pointer[[]atomic.Int32] // by number of MESSAGE: how often; nil: none is expected
 	readers sync.WaitGroup
 }
 
@@ -92,6 +93,11 @@ func (c *client) receive(l *link, m *message, at time.Time) {
 			}
 			t.answer <- m
 		}
+		return
+	}
+	if arrived := c.arrived.Load(); arrived != nil && m.method == "MESSAGE" {
+		c.count(*arrived, m.body)
+		c.respond(l, m, 200, "OK")
 		return
 	}
 	if m.method != "NOTIFY" {

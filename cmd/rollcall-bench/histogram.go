@@ -52,6 +52,16 @@ func (h *histogram) add(d time.Duration) {
 	}
 }
 
+// time adds how long fn takes, unless it fails.
+func (h *histogram) time(fn func() error) error {
+	start := time.Now()
+	if err := fn(); err != nil {
+		return err
+	}
+	h.add(time.Since(start))
+	return nil
+}
+
 // percentile returns the value that the given share of all values does not exceed.
 func (h *histogram) percentile(share float64) time.Duration {
 	total := h.count.Load()

@@ -15,6 +15,9 @@ import (
 // commands is the command line.
 type commands struct {
 	Users     usersCommand     `cmd:"" help:"Print N accounts as aor,password lines for \"rollcall user import -\"."`
+	Register  registerCommand  `cmd:"" help:"Registrations and their refreshes."`
+	Publish   publishCommand   `cmd:"" help:"Publications that nobody watches."`
+	Message   messageCommand   `cmd:"" help:"MESSAGE between registered users: nothing lost, nothing twice."`
 	Fanout    fanoutCommand    `cmd:"" help:"Presentities publish, watchers are notified: latency, throughput, nothing lost."`
 	Subscribe subscribeCommand `cmd:"" help:"Subscriptions per second, then refreshes per second."`
 	RLS       rlsCommand       `cmd:"" name:"rls" help:"List subscriptions: full state, then changes of members."`

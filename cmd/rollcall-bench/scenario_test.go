@@ -127,6 +127,48 @@ func TestRLS(t *testing.T) {
 	}
 }
 
+func TestRegister(t *testing.T) {
+	s := newServer(t)
+	s.inspect(func() { s.challenge = true })
+	c := &registerCommand{options: s.options(), Count: 6, Refreshes: 2, Expires: 600}
+	r, err := outcome(t, func() (*report, error) { return c.run(t.Context()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Phases) != 4 || r.Phases[1].Operations != 6 {
+		t.Errorf("%+v", r.Phases)
+	}
+}
+
+func TestPublish(t *testing.T) {
+	s := newServer(t)
+	c := &publishCommand{options: s.options(), Count: 5, Changes: 2}
+	r, err := outcome(t, func() (*report, error) { return c.run(t.Context()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Phases) != 4 || r.Phases[2].Operations != 5 {
+		t.Errorf("%+v", r.Phases)
+	}
+	s.inspect(func() {
+		if s.published != 15 {
+			t.Errorf("%d states published", s.published)
+		}
+	})
+}
+
+func TestMessage(t *testing.T) {
+	for _, tt := range []struct{ fault, want string }{{"", ""}, {"twice", faultUndelivered}, {"refuse", "480"}} {
+		s := newServer(t)
+		s.inspect(func() { s.fault = tt.fault })
+		c := &messageCommand{options: s.options(), Users: 3, Count: 12}
+		_, err := outcome(t, func() (*report, error) { return c.run(t.Context()) })
+		if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.fault, err, tt.want)
+		}
+	}
+}
+
 func TestXCAP(t *testing.T) {
 	mix := map[string]int{"get": 1, "unchanged": 1, "element-get": 1, "put": 1, "element-put": 1}
 	for _, tt := range []struct{ fault, want string }{{"", ""}, {"corrupt", faultDiffers}} {

@@ -31,6 +31,7 @@ type server struct {
 	tags      int
 	states    map[string]string // AOR -> published body
 	dialogs   []*dialog
+	contacts  map[string]peer // AOR -> who registered
 	published int
 	auths     int // requests with credentials
 }
@@ -59,7 +60,7 @@ func newServer(t *testing.T) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, addr: tcp.Addr().String(), udp: udp, tcp: tcp, docs: map[string]string{}, states: map[string]string{}}
+	s := &server{t: t, addr: tcp.Addr().String(), udp: udp, tcp: tcp, docs: map[string]string{}, states: map[string]string{}, contacts: map[string]peer{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serveHTTP))
 	s.wait.Go(s.serveUDP)
 	s.wait.Go(s.serveTCP)
@@ -144,9 +145,36 @@ func (s *server) request(m *message, peer peer) {
 		s.publish(m, peer)
 	case "SUBSCRIBE":
 		s.subscribe(m, peer)
+	case "REGISTER":
+		s.contacts[addrSpec(m.get("to"))] = peer
+		if strings.HasPrefix(m.get("expires"), "0") {
+			s.answer(m, peer, 200, "")
+			return
+		}
+		s.answer(m, peer, 200, "", "Contact: "+m.get("contact"))
+	case "MESSAGE":
+		s.relay(m, peer)
 	default:
 		s.answer(m, peer, 405, "")
 	}
+}
+
+// relay passes a MESSAGE on and does not wait for its answer.
+func (s *server) relay(m *message, peer peer) {
+	to := s.contacts[addrSpec(m.get("to"))]
+	times := 1
+	if s.fault == "twice" {
+		times = 2
+	}
+	for range times {
+		s.write(to, fmt.Sprintf("MESSAGE %s SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK%p\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 MESSAGE\r\nContent-Length: %d\r\n\r\n%s",
+			addrSpec(m.get("to")), m, m.get("from"), m.get("to"), m.get("call-id"), len(m.body), m.body))
+	}
+	if s.fault != "refuse" {
+		s.answer(m, peer, 200, "")
+		return
+	}
+	s.answer(m, peer, 480, "")
 }
 
 func (s *server) publish(m *message, peer peer) {
@@ -217,8 +245,10 @@ func (s *server) answer(m *message, peer peer, status int, to string, lines ...s
 	if to == "" {
 		to = m.get("to")
 	}
-	lines = append(lines, "Via: "+m.get("via"), "From: "+m.get("from"), "To: "+to, "Call-ID: "+m.get("call-id"), "CSeq: "+m.get("cseq"),
-		"Contact: <sip:"+s.addr+">")
+	lines = append(lines, "Via: "+m.get("via"), "From: "+m.get("from"), "To: "+to, "Call-ID: "+m.get("call-id"), "CSeq: "+m.get("cseq"))
+	if m.method != "REGISTER" {
+		lines = append(lines, "Contact: <sip:"+s.addr+">")
+	}
 	s.write(peer, fmt.Sprintf("SIP/2.0 %d X\r\n%s\r\n\r\n", status, strings.Join(lines, "\r\n")))
 }
 
