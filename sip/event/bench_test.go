@@ -101,7 +101,7 @@ func BenchmarkRestore(b *testing.B) {
 	for i := range count {
 		resource := fmt.Sprintf("sip:user%d@example.test", i%1000)
 		batch.Subscriptions = append(batch.Subscriptions, store.Subscription{
-			ID: newTag(shard.Index(resource)), Event: "presence", Resource: resource, Watcher: bob,
+			ID: NewTag(shard.Index(resource)), Event: "presence", Resource: resource, Watcher: bob,
 			CallID: fmt.Sprintf("%032d@192.0.2.9", i), LocalURI: resource, RemoteURI: bob, RemoteTag: "from1",
 			RemoteTarget: fmt.Sprintf("sip:%08d@192.0.2.9:5062;transport=tcp", i), Contact: "sip:192.0.2.1",
 			CSeqLease: 256, VersionLease: 256, State: "active", Sent: "none", Flow: "tcp gone",

@@ -161,9 +161,9 @@ func flowRef(f *wire.Flow) string {
 	return f.Ref()
 }
 
-// newTag makes a local tag. It begins with the shard, so that requests inside
+// NewTag makes a local tag of a dialog. It begins with the shard, so that requests inside
 // the dialog find it without a table.
-func newTag(shardIndex int) string {
+func NewTag(shardIndex int) string {
 	var b [9]byte
 	b[0] = byte(shardIndex)
 	rand.Read(b[1:]) // never fails

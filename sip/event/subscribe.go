@@ -114,7 +114,7 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 		name = req.From.Display
 	}
 	s := &Subscription{
-		ID: newTag(shardIndex), Event: e.event, EventID: strings.Clone(req.EventID()),
+		ID: NewTag(shardIndex), Event: e.event, EventID: strings.Clone(req.EventID()),
 		Resource: strings.Clone(resource),
 		Watcher:  strings.Clone(who.AOR), DisplayName: strings.Clone(name), Kind: "plain",
 		Supported:   parseSupported(req, e.options),
