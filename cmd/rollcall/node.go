@@ -143,7 +143,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
-	n.notifier.Register(winfo.New(n.watchers))
+	n.notifier.Register(winfo.New(n.presence.Watchers))
 	n.notifier.Register(reg.New(n.contacts))
 	usages := usage.All(usage.Options{
 		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
@@ -194,16 +194,6 @@ func (n *node) newRelay() *im.Relay {
 }
 
 var pacings = map[string]event.Pacing{"off": event.Off, "gentle": event.Gentle, "rfc": event.RFC}
-
-// watchers gives winfo what presence knows of the watchers of a presentity.
-func (n *node) watchers(presentity string) []winfo.Watcher {
-	known := n.presence.Watchers(presentity)
-	out := make([]winfo.Watcher, len(known))
-	for i, w := range known {
-		out[i] = winfo.Watcher{Watcher: w.Watcher, Terminated: w.Terminated}
-	}
-	return out
-}
 
 // subscribe connects the services to the bus. Publishers return only when all
 // have been told, so what was answered is in force.

@@ -6,6 +6,8 @@ import (
 	"rollcall/internal/bus"
 	"rollcall/internal/store"
 	"rollcall/policy"
+	"rollcall/sip/event"
+	"rollcall/sip/winfo"
 )
 
 // DocumentChanged says that a document was written. When it returns every later
@@ -31,47 +33,37 @@ func (s *Service) UserChanged(aor string) {
 }
 
 // reevaluate asks the policy again about everybody who watches or waits, and
-// lists them accordingly. Watchers with a subscription that is now blocked are
-// left to the notifier, which ends it and says so.
+// lists them accordingly.
 func (p *presentity) reevaluate() {
 	var b store.Batch
 	now := time.Now()
 	changed := false
-	entries := p.watchers.all()
 	if !p.known.Load() {
-		for _, e := range entries {
-			changed = p.watchers.apply(e, "noresource", now, &b) || changed
-		}
-		entries = nil
+		changed = p.watchers.Close(now, &b)
 	} else if snap, err := p.snapshot(p.s.ctx); err == nil {
-		for _, e := range entries {
-			h, _ := p.decide(p.s.ctx, e.Watcher.Watcher, snap)
-			if cause := p.verdict(e, h); cause != "" {
-				changed = p.watchers.apply(e, cause, now, &b) || changed
-			}
-		}
+		changed = p.watchers.Review(func(watcher string) event.State {
+			h, _ := p.decide(p.s.ctx, watcher, snap)
+			return stateOf(h)
+		}, now, &b)
 	}
 	p.commitLater(b)
 	if changed {
 		p.winfoChanged()
 	}
 	for _, w := range p.watches {
-		if p.watchers.get(watcherID(w.ID)) == nil {
+		if p.watchers.Get(winfo.ID(w.ID)) == nil {
 			p.judge(w) // blocked until now, perhaps
 		}
 	}
 }
 
-// verdict is the event that a decision means for an entry (RFC 5025 §3.2.1).
-func (p *presentity) verdict(e *watcher, h policy.Handling) string {
-	granted := h == policy.Allow || h == policy.PoliteBlock
-	switch {
-	case e.Status == pending && granted, e.Status == waiting && granted:
-		return "approved"
-	case e.Status == active && h == policy.Confirm:
-		return "subscribe"
-	case h == policy.Block && (e.Status == waiting || e.list):
-		return "rejected"
+// stateOf is the state of a subscription that is handled as h (RFC 5025 §3.2.1).
+func stateOf(h policy.Handling) event.State {
+	switch h {
+	case policy.Allow, policy.PoliteBlock:
+		return event.Active
+	case policy.Confirm:
+		return event.Pending
 	}
-	return ""
+	return event.Terminated
 }

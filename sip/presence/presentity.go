@@ -18,6 +18,7 @@ import (
 	"rollcall/internal/xmlscan"
 	"rollcall/policy"
 	"rollcall/sip/eventstate"
+	"rollcall/sip/winfo"
 )
 
 const (
@@ -50,7 +51,7 @@ type presentity struct {
 	hard          *pidf.Document
 	hardRead      bool
 	watches       map[string]*Watch
-	watchers      table
+	watchers      *winfo.Table
 	until         time.Time // when the composition changes by itself
 	timer         wheel.Timer
 	armed         time.Time
@@ -61,7 +62,7 @@ type presentity struct {
 
 func newPresentity(s *Service, aor string) *presentity {
 	p := &presentity{s: s, aor: aor, shard: shard.Index(aor), watches: make(map[string]*Watch)}
-	p.watchers.init(s.cfg)
+	p.watchers = winfo.NewTable(winfo.Limits{Live: s.cfg.MaxWatchers, Waiting: s.cfg.MaxWaiting, GiveUp: s.cfg.GiveUp})
 	return p
 }
 
@@ -284,11 +285,11 @@ func (p *presentity) expire(now time.Time) {
 	})
 	p.s.cfg.Metrics.Publications.Sub(float64(len(b.DropPublications)))
 	for id, w := range p.watches {
-		if !w.Expires.Add(grace).After(now) {
+		if !w.Expires.Add(winfo.Grace).After(now) {
 			delete(p.watches, id)
 		}
 	}
-	if p.watchers.expire(now, &b) {
+	if p.watchers.Expire(now, &b) {
 		p.winfoChanged()
 	}
 	if len(b.DropPublications)+len(b.Watchers)+len(b.DropWatchers) > 0 {
@@ -301,7 +302,7 @@ func (p *presentity) expire(now time.Time) {
 // gone through only when the timer has run out.
 func (p *presentity) plan() {
 	now := time.Now()
-	if len(p.publications)+len(p.registrations)+len(p.watches) == 0 && p.watchers.idle(now) {
+	if len(p.publications)+len(p.registrations)+len(p.watches) == 0 && p.watchers.Idle(now) {
 		switch {
 		case p.idle.IsZero():
 			p.idle = now.Add(idleTime)
@@ -316,9 +317,9 @@ func (p *presentity) plan() {
 	if p.replan {
 		p.replan = false
 		for _, w := range p.watches {
-			p.arm(w.Expires.Add(grace))
+			p.arm(w.Expires.Add(winfo.Grace))
 		}
-		if at := p.watchers.deadline(); !at.IsZero() {
+		if at := p.watchers.Deadline(); !at.IsZero() {
 			p.arm(at)
 		}
 	}

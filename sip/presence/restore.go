@@ -76,12 +76,7 @@ func (s *Service) resume(r recovered, now time.Time) {
 	}
 	for _, row := range r.watchers {
 		p := s.obtain(row.Presentity)
-		// Who is pending is so until the subscription comes back; if it does
-		// not, it ended meanwhile and the watcher waits.
-		if row.Status == pending {
-			row.Expires = now
-		}
-		p.watchers.restore(&watcher{Watcher: row, stored: true})
+		p.watchers.Restore(row, now)
 		touched[p] = true
 	}
 	for p := range touched {
@@ -90,14 +85,4 @@ func (s *Service) resume(r recovered, now time.Time) {
 		p.known.Store(true)
 		p.settle()
 	}
-}
-
-// restore puts back an entry as it was stored.
-func (t *table) restore(w *watcher) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if w.Status == waiting {
-		t.waits++
-	}
-	t.live[w.ID] = w
 }

@@ -24,6 +24,7 @@ import (
 	"rollcall/internal/xmlscan"
 	"rollcall/policy"
 	"rollcall/sip/event"
+	"rollcall/sip/winfo"
 	"rollcall/sip/wire"
 )
 
@@ -354,7 +355,7 @@ func (r *rig) winfo() []string {
 	var out []string
 	for _, w := range r.s.Watchers(amy) {
 		status := w.Status
-		if w.Terminated != (status == terminated) {
+		if w.Terminated != (status == winfo.Terminated) {
 			r.t.Errorf("%+v", w)
 		}
 		user := strings.TrimSuffix(strings.TrimPrefix(w.Watcher.Watcher, "sip:"), "@example.test")

@@ -4,6 +4,7 @@ import (
 	"rollcall/internal/pidf"
 	"rollcall/internal/store"
 	"rollcall/sip/event"
+	"rollcall/sip/winfo"
 	"rollcall/sip/wire"
 )
 
@@ -53,20 +54,20 @@ func (src *source) Record(b *store.Batch) {
 	if p == nil {
 		return
 	}
-	if e := p.watchers.get(w.ID); e != nil {
-		if e.Status != pending {
+	if e := p.watchers.Get(w.ID); e != nil {
+		if e.Status != winfo.Pending {
 			return
 		}
 		w.Cause, w.Since = e.Cause, e.Since
 	}
-	b.Watchers = append(b.Watchers, p.watchers.row(w.Watcher))
+	b.Watchers = append(b.Watchers, p.watchers.Row(w.Watcher))
 	src.recorded = true
 }
 
 // Ended implements event.Source.
 func (src *source) Ended(reason string, b *store.Batch) {
 	if p := src.s.find(src.sub.Resource); p != nil {
-		p.depart(watcherID(src.sub.ID), reason, b)
+		p.depart(winfo.ID(src.sub.ID), reason, b)
 	}
 }
 
@@ -74,7 +75,7 @@ func (src *source) Ended(reason string, b *store.Batch) {
 func (src *source) forget(reason string) {
 	if p := src.s.find(src.sub.Resource); p != nil && src.sub.Restored {
 		var b store.Batch
-		p.depart(watcherID(src.sub.ID), reason, &b)
+		p.depart(winfo.ID(src.sub.ID), reason, &b)
 		p.commitLater(b)
 	}
 }
@@ -93,11 +94,11 @@ func (src *source) list(shown event.State) {
 }
 
 // watcher is the entry of this subscription.
-func (src *source) watcher() watcher {
+func (src *source) watcher() winfo.Entry {
 	sub := src.sub
-	return watcher{stored: src.recorded, Watcher: store.Watcher{
-		Presentity: sub.Resource, Event: Event, ID: watcherID(sub.ID), Watcher: sub.Watcher,
-		DisplayName: sub.DisplayName, Status: pending, Cause: "subscribe",
+	return winfo.Entry{Stored: src.recorded, Watcher: store.Watcher{
+		Presentity: sub.Resource, Event: Event, ID: winfo.ID(sub.ID), Watcher: sub.Watcher,
+		DisplayName: sub.DisplayName, Status: winfo.Pending, Cause: "subscribe",
 		Since: sub.Created, Expires: sub.Expires,
 	}}
 }

@@ -6,6 +6,7 @@ import (
 	"rollcall/internal/shard"
 	"rollcall/internal/store"
 	"rollcall/sip/event"
+	"rollcall/sip/winfo"
 )
 
 // Watch is a watcher that has no subscription of its own: a list has it watch.
@@ -30,7 +31,7 @@ func (s *Service) Watch(w Watch) {
 		}
 		_, again := p.watches[w.ID]
 		p.watches[w.ID] = &w
-		p.arm(w.Expires.Add(grace))
+		p.arm(w.Expires.Add(winfo.Grace))
 		p.plan()
 		p.judge(&w)
 		if !again && p.changes.Load() != seen {
@@ -58,12 +59,12 @@ func (p *presentity) judge(w *Watch) {
 	if state == event.Active && !w.Expires.After(time.Now()) {
 		return // RFC 3857 §4.7.2: a poll by one who is let in
 	}
-	p.admit(watcher{
+	p.admit(winfo.Entry{
 		Watcher: store.Watcher{
-			Presentity: p.aor, Event: Event, ID: watcherID(w.ID), Watcher: w.Watcher,
+			Presentity: p.aor, Event: Event, ID: winfo.ID(w.ID), Watcher: w.Watcher,
 			DisplayName: w.DisplayName, Since: time.Now(), Expires: w.Expires,
 		},
-		list: true,
+		List: true,
 	}, state)
 }
 
@@ -76,7 +77,7 @@ func (s *Service) Unwatch(presentity, id, reason string) {
 		}
 		delete(p.watches, id)
 		var b store.Batch
-		p.depart(watcherID(id), reason, &b)
+		p.depart(winfo.ID(id), reason, &b)
 		p.commitLater(b)
 		p.plan()
 	})
@@ -84,38 +85,21 @@ func (s *Service) Unwatch(presentity, id, reason string) {
 
 // Watchers lists who watches a presentity, who waits to, and who did until
 // shortly. It may be called on any goroutine.
-func (s *Service) Watchers(presentity string) []WatcherInfo {
+func (s *Service) Watchers(presentity string) []winfo.Watcher {
 	if p := s.find(presentity); p != nil {
-		return p.watchers.list(time.Now())
+		return p.watchers.List(time.Now())
 	}
 	return nil
 }
 
 // admit brings the entry of a watcher in line with what it is shown.
-func (p *presentity) admit(w watcher, shown event.State) {
+func (p *presentity) admit(w winfo.Entry, shown event.State) {
 	var b store.Batch
-	now := time.Now()
-	t := &p.watchers
-	e := t.get(w.ID)
-	changed := false
-	if e != nil && e.Status == waiting && shown != event.Terminated {
-		changed = t.apply(e, "giveup", now, &b)
-		e = nil
-	}
-	switch {
-	case e == nil && shown == event.Terminated:
-	case e == nil:
-		changed = t.join(&w, statusOf(shown), now, &b) || changed
-		p.arm(w.end())
+	known := p.watchers.Get(w.ID) != nil
+	changed := p.watchers.Admit(w, shown, time.Now(), &b)
+	if !known {
+		p.arm(w.End())
 		p.plan()
-	default:
-		later := w.Expires.After(e.Expires)
-		t.extend(e, &w)
-		if cause := causeOf(e.Status, shown); cause != "" {
-			changed = t.apply(e, cause, now, &b)
-		} else if e.Status == pending && later && e.list {
-			t.save(e, &b)
-		}
 	}
 	p.commitLater(b)
 	if changed {
@@ -125,15 +109,8 @@ func (p *presentity) admit(w watcher, shown event.State) {
 
 // depart ends the entry of a watcher.
 func (p *presentity) depart(id, reason string, b *store.Batch) {
-	e := p.watchers.get(id)
-	if e == nil || e.Status == waiting {
-		return
-	}
-	if _, ok := transitions[e.Status][reason]; !ok || reason == "subscribe" || reason == "approved" {
-		reason = "deactivated"
-	}
-	if p.watchers.apply(e, reason, time.Now(), b) {
-		p.arm(time.Now().Add(goneFor))
+	if now := time.Now(); p.watchers.Depart(id, reason, now, b) {
+		p.arm(now.Add(winfo.Remembered))
 		p.winfoChanged()
 	}
 }
@@ -143,24 +120,4 @@ func (p *presentity) commitLater(b store.Batch) {
 	if len(b.Watchers)+len(b.DropWatchers) > 0 {
 		p.s.cfg.Store.Defer(b)
 	}
-}
-
-func statusOf(s event.State) string {
-	if s == event.Active {
-		return active
-	}
-	return pending
-}
-
-// causeOf is the event that leads from a status to what is shown, "" for none.
-func causeOf(status string, shown event.State) string {
-	switch {
-	case shown == event.Terminated:
-		return "rejected"
-	case status == pending && shown == event.Active:
-		return "approved"
-	case status == active && shown == event.Pending:
-		return "subscribe"
-	}
-	return ""
 }

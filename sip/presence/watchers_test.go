@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/store"
 	"rollcall/internal/store/memory"
 	"rollcall/sip/event"
+	"rollcall/sip/winfo"
 )
 
 // RFC 3857 §4.7.1 and RFC 5025 §3.2.1, seen through watcher information.
@@ -49,7 +50,7 @@ func TestWatcherStates(t *testing.T) {
 		}
 		r.end(src, "rejected")
 		r.expectWinfo("bo terminated rejected")
-		time.Sleep(goneFor)
+		time.Sleep(winfo.Remembered)
 		r.expectWinfo()
 		if _, _, err = r.subscribe(subscription("s2", bo, time.Hour)); !refused(err, 403) {
 			t.Errorf("new subscription: %v", err)
@@ -100,7 +101,7 @@ func TestWaiting(t *testing.T) {
 		}
 		r.expectWinfo("bo terminated giveup", "bo pending subscribe")
 		r = r.restart() // and the subscription does not come back
-		time.Sleep(grace + time.Second)
+		time.Sleep(winfo.Grace + time.Second)
 		r.expectWinfo("bo waiting timeout")
 		r.rules(amy, "allow "+bo)
 		r.expectWinfo("bo terminated approved")
@@ -174,7 +175,7 @@ func TestPolls(t *testing.T) {
 		poll("s2")
 		r.expectWinfo("bo terminated giveup", "bo waiting timeout")
 		r.rules(amy, "allow "+bo)
-		time.Sleep(goneFor)
+		time.Sleep(winfo.Remembered)
 		if v := poll("s3"); v.State != event.Active || len(v.Body) == 0 {
 			t.Errorf("%v %s", v.State, v.Body)
 		}
@@ -234,7 +235,7 @@ func TestPendingComesBack(t *testing.T) {
 		if _, _, err := r.subscribe(sub); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * grace)
+		time.Sleep(2 * winfo.Grace)
 		r.expectWinfo("bo pending subscribe")
 		if got := r.s.Watchers(amy)[0]; !got.Since.Equal(since) || !got.Expires.Equal(sub.Expires) {
 			t.Errorf("%+v", got)
@@ -332,7 +333,7 @@ func TestWatchExpires(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
 		r.s.Watch(Watch{ID: "l", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Minute), Changed: func() {}})
 		synctest.Wait()
-		time.Sleep(time.Minute + grace + time.Second)
+		time.Sleep(time.Minute + winfo.Grace + time.Second)
 		r.expectWinfo("bo waiting timeout")
 		if p := r.s.find(amy); len(p.watches) != 0 {
 			t.Error("still registered")

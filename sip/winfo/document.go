@@ -8,15 +8,11 @@ import (
 	"rollcall/internal/xmlscan"
 )
 
-const (
-	namespace        = "urn:ietf:params:xml:ns:watcherinfo"
-	statusWaiting    = "waiting"
-	statusTerminated = "terminated"
-)
+const namespace = "urn:ietf:params:xml:ns:watcherinfo"
 
 // The values of the attributes status and event, RFC 3858 §4.
 var (
-	statuses = [...]string{"pending", "active", statusWaiting, statusTerminated}
+	statuses = [...]string{Pending, Active, Waiting, Terminated}
 	causes   = [...]string{"subscribe", "approved", "deactivated", "probation", "rejected", "timeout", "giveup", "noresource"}
 )
 
@@ -41,7 +37,7 @@ func (d *document) add(w *store.Watcher, now time.Time) {
 		b = xmlscan.EscapeAttr(b, w.DisplayName)
 	}
 	// A waiting watcher has no subscription that could expire.
-	if left := w.Expires.Sub(now); left > 0 && w.Status != statusWaiting && w.Status != statusTerminated {
+	if left := w.Expires.Sub(now); left > 0 && w.Status != Waiting && w.Status != Terminated {
 		b = append(b, "\" expiration=\""...)
 		b = strconv.AppendInt(b, int64(left/time.Second), 10)
 	}

@@ -80,7 +80,7 @@ func (w *source) reports(c *Watcher, fresh told, full bool) bool {
 	case !c.Terminated:
 		return full || !known || old != fresh
 	case known:
-		return old.status != statusTerminated // the end is told once
+		return old.status != Terminated // the end is told once
 	default:
 		// It came and went since the last document.
 		return !w.last.IsZero() && c.Since.After(w.last)
@@ -105,7 +105,7 @@ func (w *source) vanished(current []Watcher) bool {
 		ids[current[i].ID] = struct{}{}
 	}
 	for _, t := range w.told {
-		if _, there := ids[t.id]; !there && t.status != statusTerminated {
+		if _, there := ids[t.id]; !there && t.status != Terminated {
 			return true
 		}
 	}
@@ -129,18 +129,18 @@ func usable(list []Watcher) []Watcher {
 		}
 		seen[c.ID] = struct{}{}
 		if c.Terminated {
-			c.Status = statusTerminated
+			c.Status = Terminated
 		}
 		if !slices.Contains(statuses[:], c.Status) {
 			continue
 		}
 		if !slices.Contains(causes[:], c.Cause) {
 			c.Cause = causes[0]
-			if c.Status == statusTerminated {
+			if c.Status == Terminated {
 				c.Cause = "timeout"
 			}
 		}
-		c.Terminated = c.Status == statusTerminated
+		c.Terminated = c.Status == Terminated
 		kept = append(kept, c)
 	}
 	return kept

@@ -92,7 +92,7 @@ func (d *desk) parse(v event.View) parsed {
 func watcher(id, status, cause string) Watcher {
 	return Watcher{Watcher: store.Watcher{Presentity: amy, Event: "presence", ID: id,
 		Watcher: "sip:" + id + "@example.test", Status: status, Cause: cause,
-		Since: time.Now(), Expires: time.Now().Add(10 * time.Minute)}, Terminated: status == statusTerminated}
+		Since: time.Now(), Expires: time.Now().Add(10 * time.Minute)}, Terminated: status == Terminated}
 }
 
 // RFC 3857 §4.6: who may know.
@@ -125,11 +125,11 @@ func TestDocuments(t *testing.T) {
 		d.list[0].Status, d.list[0].Cause = "active", "approved"
 		step("one is approved", false, "2 partial w1/active/approved")
 		step("no news", false, "nothing")
-		d.list[1] = watcher("w2", statusTerminated, "timeout")
+		d.list[1] = watcher("w2", Terminated, "timeout")
 		step("one ends", false, "3 partial w2/terminated/timeout")
 		step("its end is told once", false, "nothing")
 		step("refresh", true, "4 full w1/active/approved")
-		d.list = append(d.list, watcher("w3", statusTerminated, "rejected"))
+		d.list = append(d.list, watcher("w3", Terminated, "rejected"))
 		step("one came and went", false, "5 partial w3/terminated/rejected")
 		step("that is told once, too", false, "nothing")
 		d.list = d.list[:2]
@@ -165,7 +165,7 @@ func TestWaiting(t *testing.T) {
 func TestNoOldTerminated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		d.list = []Watcher{watcher("w1", statusTerminated, "timeout")}
+		d.list = []Watcher{watcher("w1", Terminated, "timeout")}
 		if got := d.view(true); got != "0 full" {
 			t.Error(got)
 		}
