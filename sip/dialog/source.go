@@ -41,7 +41,7 @@ func (src *source) View(full bool) (event.View, bool) {
 		src.told = nil
 		return event.View{State: event.Pending, Tag: "pending"}, true
 	case policy.Allow:
-		now = src.visible()
+		now = src.s.visible(src.sub.Resource, src.sub.Watcher)
 	}
 	shown := alive(now)
 	if !full {
@@ -57,10 +57,10 @@ func (src *source) View(full bool) (event.View, bool) {
 	}, true
 }
 
-// visible are the dialogs as the subscriber may see them.
-func (src *source) visible() []dialog {
-	all := src.s.State(src.sub.Resource)
-	if !src.s.cfg.Virtual || src.sub.Watcher == src.sub.Resource {
+// visible are the dialogs as a watcher may see them.
+func (s *Service) visible(resource, watcher string) []dialog {
+	all := s.State(resource)
+	if !s.cfg.Virtual || watcher == resource {
 		out := make([]dialog, len(all))
 		for i := range all {
 			out[i] = all[i].dialog

@@ -21,6 +21,7 @@ type room struct {
 
 	mu        sync.Mutex
 	announced map[resourceKey]struct{} // by Changed, not yet seen to
+	watches   map[resourceKey]map[string]func()
 
 	spreading map[resourceKey]struct{} // empty; takes turns with announced
 }
@@ -34,6 +35,7 @@ func (r *room) init() {
 	r.byResource = make(map[resourceKey][]*Subscription)
 	r.announced = make(map[resourceKey]struct{})
 	r.spreading = make(map[resourceKey]struct{})
+	r.watches = make(map[resourceKey]map[string]func())
 }
 
 // hashSeed is that of the keys below. Hashes serve as keys because strings would

@@ -146,13 +146,15 @@ func (n *Notifier) Changed(event, resource string) {
 	}
 }
 
-// spread marks the subscriptions of the resources announced.
+// spread marks the subscriptions of the resources announced, and tells those who
+// watch them otherwise.
 func (n *Notifier) spread(r *room) {
 	r.mu.Lock()
 	r.announced, r.spreading = r.spreading, r.announced
 	r.mu.Unlock()
 	for k := range r.spreading {
 		r.each(k, n.noticed)
+		r.tell(k)
 	}
 	clear(r.spreading)
 }
@@ -165,6 +167,7 @@ func (n *Notifier) End(event, resource, reason string) {
 		n.rooms[i].each(resourceKey{event, resource}, func(s *Subscription) {
 			n.end(s, final{reason: reason})
 		})
+		n.rooms[i].tell(resourceKey{event, resource})
 	})
 }
 

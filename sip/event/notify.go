@@ -69,6 +69,9 @@ func (n *Notifier) notify(s *Subscription) {
 	version := s.lease.version
 	p.news, p.beat = false, false
 	v, ok := s.source.View(owed || beat || p.full)
+	if !ok {
+		s.lease.version = version
+	}
 	if !ok && !owed && !beat {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,13 +52,13 @@ type Service[D, S any] struct {
 	flows   *flows.Tracker
 	notify  atomic.Pointer[func(event, resource string)]
 	rooms   [shard.Count]map[string]*resource[D, S] // by AOR, of those with publications; owned by the shards
+	states  sync.Map                                // by AOR, S of those in rooms, for any goroutine
 }
 
 // resource is one whose state is published.
 type resource[D, S any] struct {
 	aor   string
 	set   Set[D]
-	state S
 	timer wheel.Timer
 }
 
@@ -80,12 +81,11 @@ func (s *Service[D, S]) Notify(fn func(event, resource string)) { s.notify.Store
 // Stop ends work that waits for the store.
 func (s *Service[D, S]) Stop() { s.cancel() }
 
-// State returns the state of a resource, zero when nothing is published. It is to
-// be called on the shard of aor.
-func (s *Service[D, S]) State(aor string) (state S) {
-	if r := s.find(aor); r != nil {
-		return r.state
-	}
+// State returns the state of a resource, zero when nothing is published. It may be
+// called on any goroutine, so what compose makes is not to be changed.
+func (s *Service[D, S]) State(aor string) S {
+	v, _ := s.states.Load(aor)
+	state, _ := v.(S)
 	return state
 }
 
@@ -136,8 +136,12 @@ func (s *Service[D, S]) replace(aor string, set Set[D]) {
 	} else {
 		s.arm(r)
 	}
+	if len(set) == 0 {
+		s.states.Delete(aor)
+	} else if news {
+		s.states.Store(aor, s.compose(set, s.State(aor)))
+	}
 	if news {
-		r.state = s.compose(set, r.state)
 		(*s.notify.Load())(s.desk.Terms.Event, aor)
 	}
 }

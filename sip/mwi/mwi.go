@@ -72,6 +72,29 @@ func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.
 	return source{e.s, sub.Resource}, nil
 }
 
+// Look tells what a watcher would be shown of a mailbox by a subscription that
+// began now. It may be called on any goroutine. Summaries have no version.
+func (s *Service) Look(ctx context.Context, resource, watcher string, _ uint32) event.View {
+	switch _, err := s.users.Get(ctx, resource); {
+	case errors.Is(err, store.ErrNotFound):
+		return event.View{State: event.Terminated, Reason: "noresource"}
+	case err != nil:
+		return event.View{State: event.Pending, Tag: "pending"}
+	case watcher == "" || watcher != resource:
+		return event.View{State: event.Terminated, Reason: "rejected"}
+	}
+	return s.view(resource)
+}
+
+func (s *Service) view(resource string) event.View {
+	body := s.State(resource)
+	if body == nil {
+		body = merge(nil)
+	}
+	sum := sha256.Sum256(body)
+	return event.View{State: event.Active, ContentType: ContentType, Body: body, Tag: hex.EncodeToString(sum[:8])}
+}
+
 // source is one subscription to a mailbox.
 type source struct {
 	s        *Service
@@ -79,14 +102,7 @@ type source struct {
 }
 
 // View implements event.Source.
-func (src source) View(bool) (event.View, bool) {
-	body := src.s.State(src.resource)
-	if body == nil {
-		body = merge(nil)
-	}
-	sum := sha256.Sum256(body)
-	return event.View{State: event.Active, ContentType: ContentType, Body: body, Tag: hex.EncodeToString(sum[:8])}, true
-}
+func (src source) View(bool) (event.View, bool) { return src.s.view(src.resource), true }
 
 // Refreshed implements event.Source.
 func (source) Refreshed() error { return nil }
