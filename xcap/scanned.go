@@ -5,6 +5,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"rollcall/internal/recent"
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
 )
@@ -29,25 +30,27 @@ type version struct {
 	etag string
 }
 
-// scannedShard has two generations: when the young one is full the old one goes.
 type scannedShard struct {
-	mu         sync.Mutex
-	young, old map[version]*xmlscan.Doc
-	bytes      int // of the young generation
+	mu   sync.Mutex
+	docs recent.Weighed[version, *xmlscan.Doc]
 }
 
-func newScanned() *scanned { return &scanned{seed: maphash.MakeSeed()} }
+func newScanned() *scanned {
+	c := &scanned{seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		c.shards[i].docs = recent.NewWeighed[version, *xmlscan.Doc](scannedBytes)
+	}
+	return c
+}
 
 // scan returns the index of a document of the given key in the store.
 func (c *scanned) scan(key store.DocumentKey, doc store.Document, lim xmlscan.Limits) (*xmlscan.Doc, error) {
 	v := version{key, doc.ETag}
 	s := c.shard(v)
 	s.mu.Lock()
-	d, ok := s.young[v]
-	if !ok {
-		if d, ok = s.old[v]; ok {
-			s.keep(v, d)
-		}
+	d, young, ok := s.docs.Get(v)
+	if ok && !young {
+		s.docs.Put(v, d, footprint(d))
 	}
 	s.mu.Unlock()
 	if ok {
@@ -66,25 +69,11 @@ func (c *scanned) keep(key store.DocumentKey, etag string, d *xmlscan.Doc) {
 	s := c.shard(v)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keep(v, d)
+	s.docs.Put(v, d, footprint(d))
 }
 
 func (c *scanned) shard(v version) *scannedShard {
 	return &c.shards[maphash.String(c.seed, v.etag)%scannedShards]
-}
-
-func (s *scannedShard) keep(v version, d *xmlscan.Doc) {
-	size := footprint(d)
-	if size > scannedBytes/2 {
-		return
-	}
-	if s.bytes+size > scannedBytes || s.young == nil {
-		s.old, s.young, s.bytes = s.young, map[version]*xmlscan.Doc{}, 0
-	}
-	if _, there := s.young[v]; !there {
-		s.young[v] = d
-		s.bytes += size
-	}
 }
 
 // footprint is about what a document takes of memory.

@@ -90,6 +90,7 @@ func (n *node) changed(w http.ResponseWriter, r *http.Request) {
 		n.bus.Publish(bus.UserChanged{AOR: aor})
 	}
 	for _, d := range notice.Documents {
+		n.store.Forget(d.key())
 		stored, err := n.store.Document(r.Context(), d.key())
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			answer(w, http.StatusServiceUnavailable, err.Error())

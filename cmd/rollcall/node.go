@@ -21,6 +21,7 @@ import (
 	"rollcall/internal/resourcelist"
 	"rollcall/internal/shard"
 	"rollcall/internal/store"
+	"rollcall/internal/store/cached"
 	"rollcall/internal/wheel"
 	"rollcall/internal/xmlscan"
 	"rollcall/policy"
@@ -40,17 +41,21 @@ import (
 )
 
 const (
-	tick       = 50 * time.Millisecond // resolution of protocol timers
-	userTTL    = 5 * time.Second       // how long an account may be out of date
-	reapEvery  = 20 * time.Second
-	secretName = "digest"
-	gruuSecret = "gruu"
+	tick    = 50 * time.Millisecond // resolution of protocol timers
+	userTTL = 5 * time.Second       // how long an account may be out of date
+	// How long a document may be that was changed behind our back, untold, and how
+	// many bytes of documents are kept in memory.
+	documentTTL   = 5 * time.Second
+	documentCache = 32 << 20
+	reapEvery     = 20 * time.Second
+	secretName    = "digest"
+	gruuSecret    = "gruu"
 )
 
 // node is one running server: all parts, wired.
 type node struct {
 	cfg     *config.Config
-	store   store.Store
+	store   *cached.Store
 	metrics *metrics.Metrics
 	bus     bus.Bus
 	wheel   *wheel.Wheel
@@ -89,10 +94,11 @@ type node struct {
 // newNode opens the database and makes all parts. Nothing listens yet.
 func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	n := &node{cfg: cfg, metrics: metrics.New(), failed: make(chan error, 3), gate: gate{open: make(chan struct{})}}
-	var err error
-	if n.store, err = openStore(ctx, &cfg.Place, store.Options{Hook: n.metrics.Commit, Deleted: cfg.DeletedHistory}); err != nil {
+	st, err := openStore(ctx, &cfg.Place, store.Options{Hook: n.metrics.Commit, Deleted: cfg.DeletedHistory})
+	if err != nil {
 		return nil, err
 	}
+	n.store = cached.New(st, documentCache, documentTTL)
 	secret, err := n.store.Secret(ctx, secretName)
 	if err != nil {
 		return nil, errors.Join(databaseError{err}, n.store.Close())
@@ -207,6 +213,7 @@ func (n *node) subscribe() {
 			n.dialogRulesChanged(e)
 		case bus.UserChanged:
 			n.users.Forget(e.AOR)
+			n.store.ForgetUser(e.AOR)
 			n.policy.Forget(e.AOR) // before presence asks it again
 			n.presence.UserChanged(e.AOR)
 			n.dialogRules.Forget(e.AOR)
