@@ -74,7 +74,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	if refusal != nil {
 		return refusal
 	}
-	if len(body) > 0 {
+	if after.fresh = len(body) > 0; after.fresh {
 		after.contentType, after.body = strings.Clone(req.ContentType), body
 	}
 	after.deflate = takesDeflate(req)
@@ -165,6 +165,7 @@ type latest struct {
 	accept, supported   []string
 	contentType, target string
 	body                []byte
+	fresh               bool // body came with it
 	deflate             bool
 	flow                *wire.Flow
 	contact             unique.Handle[string]
@@ -172,6 +173,7 @@ type latest struct {
 	expires             time.Time
 }
 
+// latest is what to go back to when a refresh fails: its body is not new then.
 func (s *Subscription) latest() latest {
 	return latest{
 		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body,
@@ -182,6 +184,7 @@ func (s *Subscription) latest() latest {
 
 func (s *Subscription) setLatest(l latest) {
 	s.Accept, s.Supported, s.ContentType, s.Body, s.Deflate = l.accept, l.supported, l.contentType, l.body, l.deflate
+	s.BodyNew = l.fresh
 	s.Flow, s.Expires = l.flow, l.expires
 	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = l.target, l.contact, l.remoteCSeq
 }

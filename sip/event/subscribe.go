@@ -79,7 +79,7 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 		return &Refusal{Status: 503, Reason: "Too Many Watchers Of This Resource", Headers: retryAfter(time.Minute)}
 	}
 	s := n.newSubscription(req, e, i, resource, who)
-	s.Accept, s.Body = accept, body
+	s.Accept, s.Body, s.BodyNew = accept, body, len(body) > 0
 	s.Expires = s.Created.Add(granted)
 	s.Fetch = granted == 0
 	s.dialog.target = target

@@ -21,10 +21,11 @@ type Subscription struct {
 	Kind        string // "plain" or "list"; Open may set it
 
 	// Of the most recent SUBSCRIBE.
-	Accept      []string // media ranges in lower case, empty when none was sent
+	Accept      []string // media ranges in lower case, e.g. "a/b" or "a/b;q=0.5"; empty when none was sent
 	Supported   []string // option-tags that the package or eventlist define
 	ContentType string
-	Body        []byte // stays when a refresh has none; see BodyReader
+	Body        []byte // stays when a refresh has none; see BodyReader. The package may rewrite it
+	BodyNew     bool   // it came with the newest SUBSCRIBE
 	Flow        *wire.Flow
 
 	Created  time.Time
@@ -109,6 +110,12 @@ func (s *Subscription) Accepts(mediaType string) bool {
 		return s.entry == nil || len(s.entry.terms.ContentTypes) == 0 || s.entry.terms.ContentTypes[0] == mediaType
 	}
 	return accepts(s.Accept, mediaType)
+}
+
+// Prefers reports whether the most recent SUBSCRIBE names mediaType in Accept, and
+// wants it at least as much as another one (RFC 3261 §20.1).
+func (s *Subscription) Prefers(mediaType, other string) bool {
+	return names(s.Accept, mediaType) && wanted(s.Accept, mediaType) >= wanted(s.Accept, other)
 }
 
 // live reports whether s can still get anything but its final NOTIFY.
