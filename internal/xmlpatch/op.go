@@ -1,7 +1,9 @@
 package xmlpatch
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 
 	"rollcall/internal/xmlscan"
 )
@@ -107,4 +109,74 @@ func (op *Op) Append(dst []byte, space string) []byte {
 	}
 	dst = append(append(dst, '>'), op.Content...)
 	return append(append(append(dst, "</"...), name...), '>')
+}
+
+// AppendIn writes the operation as an element with a prefix that is bound to its
+// namespace, where the given bindings are in scope. It declares what it needs
+// besides these. The prefix must have no other meaning in the document.
+func (op *Op) AppendIn(dst []byte, prefix string, around []xmlscan.Binding) []byte {
+	name := prefix + ":" + string(op.Kind)
+	dst = append(append(dst, '<'), name...)
+	attr := func(name, value string) {
+		dst = append(append(append(dst, ' '), name...), `="`...)
+		dst = append(xmlscan.EscapeAttr(dst, value), '"')
+	}
+	for _, b := range op.needs() {
+		if outer, _ := uriOf(b.Prefix, around); outer == b.URI {
+			continue
+		}
+		if b.Prefix == "" {
+			attr("xmlns", b.URI)
+		} else {
+			attr("xmlns:"+b.Prefix, b.URI)
+		}
+	}
+	for _, a := range [...][2]string{{"sel", op.Sel}, {"pos", op.Pos}, {"type", op.Type}, {"ws", op.WS}} {
+		if a[1] != "" {
+			attr(a[0], a[1])
+		}
+	}
+	if len(op.Content) == 0 {
+		return append(dst, "/>"...)
+	}
+	dst = append(append(dst, '>'), op.Content...)
+	return append(append(append(dst, "</"...), name...), '>')
+}
+
+// needs lists the bindings that the names in the operation may depend on. A
+// prefix counts where it stands with its colon at all, as values may be qualified
+// names.
+func (op *Op) needs() []xmlscan.Binding {
+	var needed []xmlscan.Binding
+	for _, b := range op.Scope {
+		with := b.Prefix + ":"
+		if b.Prefix != "" && (strings.Contains(op.Sel, with) || strings.Contains(op.Type, with) || bytes.Contains(op.Content, []byte(with))) {
+			needed = append(needed, b)
+		}
+	}
+	if bytes.IndexByte(op.Content, '<') < 0 && op.nameless() {
+		return needed
+	}
+	uri, _ := uriOf("", op.Scope)
+	return append(needed, xmlscan.Binding{URI: uri})
+}
+
+// nameless reports whether the selector has no names that a default namespace
+// would apply to.
+func (op *Op) nameless() bool {
+	steps, err := parseSelector(op.Sel, op.Scope)
+	if err != nil {
+		return false
+	}
+	for i := range steps {
+		if steps[i].kind == elementNode && !steps[i].any {
+			return false
+		}
+		for _, p := range steps[i].filter {
+			if p.child {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -189,21 +189,25 @@ func TestDiffIsRight(t *testing.T) {
 			return
 		}
 		made++
-		out := []byte("<diff>")
+		around := []xmlscan.Binding{{Prefix: "d", URI: "urn:d"}, {URI: "v"}, {Prefix: "p", URI: "u"}}
+		out, inside := []byte("<diff>"), []byte("<diff xmlns='v' xmlns:p='u' xmlns:d='urn:d'>")
 		for i := range ops {
 			out = ops[i].Append(out, "urn:d")
+			inside = ops[i].AppendIn(inside, "d", around)
 		}
-		d, err := xmlscan.Scan(append(out, "</diff>"...), xmlscan.Limits{})
-		if err != nil {
-			t.Fatalf("%s: %v", out, err)
-		}
-		read, err := Parse(d, 0, "urn:d")
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := Apply(a, read, xmlscan.Limits{})
-		if err != nil || !bytes.Equal(got.Src, b) || !bytes.Equal(a, before) {
-			t.Fatalf("%s\nto %s\nby %s\nmade %v %v", a, b, out, got, err)
+		for _, out := range [...][]byte{out, inside} {
+			d, err := xmlscan.Scan(append(out, "</diff>"...), xmlscan.Limits{})
+			if err != nil {
+				t.Fatalf("%s: %v", out, err)
+			}
+			read, err := Parse(d, 0, "urn:d")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Apply(a, read, xmlscan.Limits{})
+			if err != nil || !bytes.Equal(got.Src, b) || !bytes.Equal(a, before) {
+				t.Fatalf("%s\nto %s\nby %s\nmade %v %v", a, b, out, got, err)
+			}
 		}
 	})
 	if made < tried/4 {
