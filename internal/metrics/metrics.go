@@ -21,7 +21,9 @@ type Metrics struct {
 	NotifiesFailed *prometheus.CounterVec // reason
 	Retransmits    prometheus.Counter
 
-	Subscriptions *prometheus.GaugeVec // event, kind: plain or list
+	Subscriptions *prometheus.GaugeVec   // event, kind: plain or list
+	Backend       prometheus.Gauge       // subscriptions of our own to other domains
+	BackendEnds   *prometheus.CounterVec // reason
 	Publications  prometheus.Gauge
 	Bindings      prometheus.Gauge
 	Flows         *prometheus.GaugeVec // transport
@@ -54,6 +56,8 @@ func New() *Metrics {
 		Retransmits:    counter("sip_retransmits_total", "SIP requests sent again for want of an answer."),
 
 		Subscriptions: gauges("subscriptions", "Live subscriptions.", "event", "kind"),
+		Backend:       gauge("backend_subscriptions", "Subscriptions of our own to other domains, wanted ones that wait included."),
+		BackendEnds:   counters("backend_ends_total", "Ends of such subscriptions and failures to begin one, by reason.", "reason"),
 		Publications:  gauge("publications", "Live publications."),
 		Bindings:      gauge("bindings", "Live registrar bindings."),
 		Flows:         gauges("flows", "Open connections, by transport.", "transport"),
@@ -74,7 +78,7 @@ func New() *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.SIPRequests, m.SIPResponses, m.SIPSeconds, m.HTTPRequests, m.HTTPSeconds,
 		m.NotifiesSent, m.NotifiesFailed, m.Retransmits,
-		m.Subscriptions, m.Publications, m.Bindings, m.Flows,
+		m.Subscriptions, m.Backend, m.BackendEnds, m.Publications, m.Bindings, m.Flows,
 		m.Overload, m.Panics, m.Malformed, m.AuthFailures,
 		m.CommitSeconds, m.CommitBatches, m.CommitErrors,
 	)
