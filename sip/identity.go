@@ -21,6 +21,12 @@ func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (aut
 		return s.asserted(req), nil
 	}
 	credentials := req.Each("Authorization") // never joined: RFC 3261 §7.3.1
+	challenge := "WWW-Authenticate"
+	if t.proxied(req) {
+		// RFC 3261 §22.3: credentials for the other domain may be there, too.
+		credentials = append(req.Each("Proxy-Authorization"), credentials...)
+		challenge = "Proxy-Authenticate"
+	}
 	if ok, wait := s.cfg.Throttle.Allow(source, ""); len(credentials) > 0 && !ok {
 		return auth.Identity{}, throttled(wait)
 	}
@@ -40,16 +46,21 @@ func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (aut
 		}
 	}
 	if !result.OK {
-		return auth.Identity{}, s.unauthenticated(source, result)
+		return auth.Identity{}, s.unauthenticated(source, result, challenge)
 	}
 	s.cfg.Throttle.Succeeded(source, result.AOR)
 	return auth.Identity{AOR: result.AOR, DisplayName: req.From.Display}, nil
 }
 
-func (s *Server) unauthenticated(source netip.Addr, result auth.Result) *wire.Response {
+// unauthenticated is the answer to who has not proved who it is; challenge is the
+// name of the header that says how to.
+func (s *Server) unauthenticated(source netip.Addr, result auth.Result, challenge string) *wire.Response {
 	resp := &wire.Response{Status: result.Status}
+	if resp.Status == 401 && challenge == "Proxy-Authenticate" {
+		resp.Status = 407
+	}
 	for _, c := range result.Challenges {
-		resp.Headers = append(resp.Headers, wire.Header{Name: "WWW-Authenticate", Value: c})
+		resp.Headers = append(resp.Headers, wire.Header{Name: challenge, Value: c})
 	}
 	if result.Attempt != "" {
 		s.cfg.Throttle.Failed(source, result.Attempt)

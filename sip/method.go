@@ -20,7 +20,7 @@ type method struct {
 }
 
 // allow lists the methods that are served, for 405, 501 and OPTIONS.
-var allow = wire.Header{Name: "Allow", Value: "REGISTER, PUBLISH, SUBSCRIBE, MESSAGE, OPTIONS"}
+var allow = wire.Header{Name: "Allow", Value: "REGISTER, PUBLISH, SUBSCRIBE, NOTIFY, MESSAGE, OPTIONS"}
 
 // methods are all methods there are a rule for; others get 501.
 var methods = map[string]method{
@@ -30,18 +30,8 @@ var methods = map[string]method{
 	"MESSAGE":   {target: (*Server).resource, authorize: ownFrom, serve: (*Server).message},
 	"OPTIONS":   {refuse: (*Server).answerOptions},
 	"NOTIFY":    {refuse: (*Server).notify},
-	"INVITE": {refuse: notAllowed}, "BYE": {refuse: notAllowed}, "INFO": {refuse: notAllowed},
+	"INVITE":    {refuse: notAllowed}, "BYE": {refuse: notAllowed}, "INFO": {refuse: notAllowed},
 	"PRACK": {refuse: notAllowed}, "UPDATE": {refuse: notAllowed}, "REFER": {refuse: notAllowed},
-}
-
-// notify takes a NOTIFY to the subscription of ours that it is for.
-func (s *Server) notify(req *wire.Request) {
-	if s.cfg.Subscriber == nil {
-		// RFC 6665 §4.1.3: we subscribe to nothing, so no NOTIFY matches.
-		s.respond(req, wire.Response{Status: 481})
-		return
-	}
-	s.cfg.Subscriber.Notify(req)
 }
 
 func notAllowed(s *Server, req *wire.Request) {
@@ -61,10 +51,6 @@ func (s *Server) subscribe(ctx context.Context, req *wire.Request, t target, who
 }
 
 func (s *Server) message(ctx context.Context, req *wire.Request, t target, who auth.Identity) {
-	if t.away != nil {
-		s.cfg.IM.MessageAway(req, *t.away, who)
-		return
-	}
 	if t.instance != "" {
 		s.cfg.IM.MessageInstance(ctx, req, t.aor, t.instance, who)
 		return

@@ -13,6 +13,7 @@ import (
 	"rollcall/internal/metrics"
 	"rollcall/internal/route"
 	"rollcall/internal/shard"
+	"rollcall/sip/relay"
 	"rollcall/sip/wire"
 )
 
@@ -65,7 +66,12 @@ type Config struct {
 	// default ones.
 	LocalPort func(port int) bool
 
-	Routes route.Table // to other domains
+	// LocalHost reports whether a host, an address mostly, is this server; nil: none
+	// but our domains is.
+	LocalHost func(host string) bool
+
+	Routes route.Table  // to other domains
+	Relay  *relay.Relay // takes requests there; nil: none go
 
 	// Lists says what a SUBSCRIBE of somebody to an address is about, where that is
 	// not the address alone; nil: it always is.
@@ -151,8 +157,12 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	who, no := s.identify(ctx, req, t)
+	authorize, serve := m.authorize, m.serve
+	if t.away != nil {
+		authorize, serve = ownFrom, (*Server).relay
+	}
 	if no == nil {
-		no = m.authorize(s, req, t, who)
+		no = authorize(s, req, t, who)
 	}
 	if no == nil {
 		no = t.refuse
@@ -164,7 +174,7 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 		s.respond(req, *no)
 		return
 	}
-	m.serve(s, ctx, req, t, who)
+	serve(s, ctx, req, t, who)
 }
 
 func (s *Server) respond(req *wire.Request, resp wire.Response) {

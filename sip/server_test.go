@@ -18,6 +18,7 @@ import (
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/internal/store/memory"
+	"rollcall/sip/relay"
 	"rollcall/sip/wire"
 )
 
@@ -65,6 +66,16 @@ func (s *services) MessageAway(req *wire.Request, hop wire.Hop, who auth.Identit
 	s.call("message away", req, fmt.Sprintf("to %s TLS=%v strange=%v", hop.URI.String(), hop.TLS, hop.Like != nil), who)
 }
 
+// The services send, too: what is relayed to other domains.
+func (s *services) Forward(out wire.Outgoing, hop wire.Hop, done func(wire.Result)) {
+	s.calls = append(s.calls, fmt.Sprintf("%s %s to %s TLS=%v strange=%v", out.Method, out.RequestURI, hop.URI.String(), hop.TLS, hop.Like != nil))
+	done(wire.Result{Status: 200})
+}
+func (s *services) Do(_ wire.Outgoing, done func(wire.Result)) { done(wire.Result{Status: 200}) }
+func (s *services) Flow(string) *wire.Flow                     { return nil }
+func (s *services) ContactURI(*wire.Flow) string               { return "sip:192.0.2.9" }
+func (s *services) Bindings(string) []store.Binding            { return nil }
+
 // GRUU knows one temporary GRUU, and public ones of everything.
 func (s *services) GRUU(uri sipuri.URI) (aor, instance string, temporary, ok bool) {
 	value, _ := uri.Param("gr")
@@ -110,6 +121,7 @@ func newFace(t *testing.T, limit int) *face {
 		Domains: []string{"example.org", "example.net"}, Auth: auth.New([]byte("0123456789abcdef"), users), Users: users,
 		Trust: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Throttle: auth.NewThrottle(), Pool: f.pool, Metrics: f.m,
 		LocalPort: func(port int) bool { return port == 15060 }, GRUUs: f.svc, Routes: routes,
+		Relay:     relay.New(relay.Config{Sender: f.svc, Bindings: f.svc, Secret: []byte("secret"), Realms: []string{"example.org"}}),
 		Registrar: f.svc, Presence: f.svc, Notifier: f.svc, IM: f.svc,
 	})
 	f.from("192.0.2.1:4000")
@@ -280,21 +292,31 @@ func TestAway(t *testing.T) {
 		{"MESSAGE", "sip:x@tls.example", alice, "200", "message away to sip:x@tls.example TLS=true strange=true by " + alice},
 		{"MESSAGE", "sips:x@dns.example", alice, "200", "message away to sips:x@dns.example TLS=true strange=true by " + alice},
 		{"MESSAGE", "sip:x@away.example", bob, "403", ""}, // not who she says
-		{"MESSAGE", "sip:x@no.example", alice, "403", ""},
-		{"MESSAGE", "sip:x@other.example", alice, "403", ""},
+		{"MESSAGE", "sip:x@no.example", alice, "403 Domain Denied", ""},
+		{"MESSAGE", "sip:x@other.example", alice, "403 Domain Not Served", ""},
 		{"MESSAGE", "sip:x@away.example", "sip:y@other.example", "403", ""}, // an open relay otherwise
-		{"SUBSCRIBE", "sip:x@away.example", alice, "403", ""},
-		{"PUBLISH", "sip:x@away.example", alice, "403", ""},
+		{"SUBSCRIBE", "sip:x@away.example", alice, "200", "SUBSCRIBE sip:x@away.example to sip:gw.example;transport=tcp TLS=false strange=false"},
+		{"SUBSCRIBE", "sips:x@dns.example", alice, "200", "SUBSCRIBE sips:x@dns.example to sips:x@dns.example TLS=true strange=true"},
+		{"PUBLISH", "sip:x@away.example", alice, "200", "PUBLISH sip:x@away.example to sip:gw.example;transport=tcp"},
+		{"SUBSCRIBE", "sip:x@away.example", bob, "403", ""}, // not who she says
+		{"PUBLISH", "sip:x@away.example", bob, "403", ""},
+		{"SUBSCRIBE", "sip:x@no.example", alice, "403 Domain Denied", ""},
+		{"SUBSCRIBE", "sip:x@away.example", "sip:y@other.example", "403", ""},
 	} {
 		f.svc.calls = nil
 		f.send(tc.method, tc.uri, tc.from, "<"+tc.uri+">")
 		a := f.answer()
-		if status(a) == "401" {
+		switch status(a) {
+		case "407": // RFC 3261 §22.3: we are but a proxy
+			given := credentials(t, strings.Replace(a, "Proxy-Authenticate", "WWW-Authenticate", 1), tc.method, tc.uri, "alice", "secret")
+			f.send(tc.method, tc.uri, tc.from, "<"+tc.uri+">", "Proxy-"+given)
+			a = f.answer()
+		case "401":
 			f.send(tc.method, tc.uri, tc.from, "<"+tc.uri+">", credentials(t, a, tc.method, tc.uri, "alice", "secret"))
 			a = f.answer()
 		}
-		if got := status(a); got != tc.want {
-			t.Errorf("%s %s from %s: %s, want %s", tc.method, tc.uri, tc.from, got, tc.want)
+		if !strings.HasPrefix(a, "SIP/2.0 "+tc.want) {
+			t.Errorf("%s %s from %s: want %s, got\n%s", tc.method, tc.uri, tc.from, tc.want, a)
 		}
 		if called := strings.Join(f.svc.calls, ""); (tc.call == "") != (called == "") || !strings.HasPrefix(called, tc.call) {
 			t.Errorf("%s %s: served %q, want %q", tc.method, tc.uri, called, tc.call)

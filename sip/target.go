@@ -4,6 +4,7 @@ import (
 	"rollcall/internal/shard"
 	"rollcall/internal/sipuri"
 	"rollcall/sip/event"
+	"rollcall/sip/relay"
 	"rollcall/sip/wire"
 )
 
@@ -14,11 +15,17 @@ type target struct {
 	shard int
 	// instance is the device meant, when the request went to a GRUU.
 	instance string
-	// away is the next hop, when the request is for another domain.
-	away *wire.Hop
+	// away is the next hop, when the request is for another domain, and passage its
+	// route.
+	away    *wire.Hop
+	passage *relay.Passage
 	// refuse is owed to who has the right to ask.
 	refuse *wire.Response
 }
+
+// proxied reports whether we are but a proxy for req. For a MESSAGE we answer as
+// the server of the user who wrote it.
+func (t *target) proxied(req *wire.Request) bool { return t.away != nil && req.Method != "MESSAGE" }
 
 // registration finds the address-of-record of a REGISTER: its To (RFC 3261 §10.3
 // steps 1 and 5).
@@ -39,8 +46,8 @@ func (s *Server) resource(req *wire.Request) (target, *wire.Response) {
 	if no := s.checkRequestURI(req); no != nil {
 		return target{}, no
 	}
-	if t, ok := s.away(req); ok {
-		return t, nil
+	if t, no, ok := s.away(req); ok {
+		return t, no
 	}
 	var t target
 	var no *wire.Response
@@ -75,6 +82,9 @@ func (s *Server) subscription(req *wire.Request) (target, *wire.Response) {
 			t.aor = s.cfg.Lists(t.aor, from)
 			t.shard = shard.Index(t.aor)
 		}
+		return t, no
+	}
+	if t, no, ok := s.away(req); ok {
 		return t, no
 	}
 	i, ok := event.TagShard(tag)

@@ -63,6 +63,15 @@ func parseWay(way string) (*Hop, error) {
 	return &Hop{URI: uri, TLS: uri.Scheme == "sips"}, nil
 }
 
+// Denies reports whether there is a row that says no to a domain.
+func (t Table) Denies(domain string) bool {
+	h, found := t.hops[domain]
+	if !found && net.ParseIP(strings.Trim(domain, "[]")) == nil {
+		h, found = t.hops[others]
+	}
+	return found && h == nil
+}
+
 // Next returns the way to a domain, which is in lower case; ok=false: there is
 // none. Addresses are not names: they need a row of their own, so that "*" does
 // not open a network that happens to be reachable.

@@ -48,6 +48,9 @@ type Outgoing struct {
 	// Detail asks for reason, headers and body of the response. Without it most
 	// responses are recognised by a scan and never parsed.
 	Detail bool
+	// Mark, a token, ends the branch: for Request.Marked to find, should the request
+	// come back.
+	Mark string
 	// Patience is how long to wait for a final response; 0, and at most: 64*T1.
 	Patience time.Duration
 }
@@ -128,7 +131,7 @@ func (t *clientTable) do(out *Outgoing, sentBy string, done func(Result)) {
 		go done(Result{Err: ErrFlowClosed})
 		return
 	}
-	if !isToken(out.Method) || !cleanLine(out.RequestURI) {
+	if !isToken(out.Method) || !cleanLine(out.RequestURI) || out.Mark != "" && !isToken(out.Mark) {
 		go done(Result{Err: ErrForbidden})
 		return
 	}
@@ -360,10 +363,10 @@ func scanBranch(data []byte) (uint64, bool) {
 }
 
 func parseBranch(s string) (uint64, bool) {
-	if len(s) != branchLen || s[:len(branchPrefix)] != branchPrefix {
+	if len(s) < branchLen || s[:len(branchPrefix)] != branchPrefix || len(s) > branchLen && s[branchLen] != '.' {
 		return 0, false
 	}
-	return decodeKey([]byte(s[len(branchPrefix):]))
+	return decodeKey([]byte(s[len(branchPrefix):branchLen]))
 }
 
 func decodeKey(digits []byte) (uint64, bool) {
@@ -387,6 +390,10 @@ func appendRequest(b []byte, out *Outgoing, key uint64, sentBy string) []byte {
 	var raw [8]byte
 	binary.BigEndian.PutUint64(raw[:], key)
 	b = hex.AppendEncode(b, raw[:])
+	if out.Mark != "" {
+		b = append(b, '.')
+		b = append(b, out.Mark...)
+	}
 	b = append(b, "\r\nMax-Forwards: "...)
 	hops := out.MaxForwards
 	if hops == 0 {

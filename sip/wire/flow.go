@@ -118,6 +118,23 @@ func parseRef(ref string) (transport string, local, remote netip.AddrPort, conne
 	return fields[0], local, remote, connection, true
 }
 
+// Gone returns a flow that is closed, for a reference that means nothing any more;
+// nil when ref is none.
+func Gone(ref string) *Flow {
+	transport, local, remote, _, ok := parseRef(ref)
+	if !ok {
+		return nil
+	}
+	return &Flow{transport: strings.ToUpper(transport), local: local, remote: remote, out: goneSender(ref)}
+}
+
+type goneSender string
+
+func (goneSender) send([]byte, netip.AddrPort) error { return ErrFlowClosed }
+func (goneSender) alive() bool                       { return false }
+func (goneSender) onClose(fn func()) func()          { fn(); return func() {} }
+func (s goneSender) ref(*Flow) string                { return string(s) }
+
 type funcSender func([]byte) error
 
 func (s funcSender) send(b []byte, _ netip.AddrPort) error { return s(b) }

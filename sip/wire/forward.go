@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 
 	"rollcall/internal/sipdns"
@@ -24,11 +26,35 @@ type Hop struct {
 	URI  sipuri.URI // of the topmost Route, else the Request-URI
 	TLS  bool       // nothing else will do
 	Like *Flow      // as for FlowTo
+	// Peer is an address that may be reached whatever Like says.
+	Peer netip.Addr
+	// Domain is what a certificate has to name when URI has but an address.
+	Domain string
+	// Complete, unless nil, adds what depends on where the request goes. out.Flow is
+	// the way there; out is as it was given to Forward otherwise.
+	Complete func(out *Outgoing)
+}
+
+// lookup returns the URI to find the servers of.
+func (h *Hop) lookup() sipuri.URI {
+	uri := h.URI
+	if h.TLS {
+		uri.Scheme = "sips"
+	}
+	return uri
+}
+
+// certified returns t with the name that its certificate must have.
+func (h *Hop) certified(t sipdns.Target) sipdns.Target {
+	if _, err := netip.ParseAddr(strings.Trim(t.Name, "[]")); err == nil && h.Domain != "" {
+		t.Name = h.Domain
+	}
+	return t
 }
 
 // Forward runs a non-INVITE client transaction with the servers of a hop, one
-// after the other, until one answers: RFC 3263 §4.3. out.Flow is not used. done is
-// called as by Do.
+// after the other, until one answers: RFC 3263 §4.3. out.Flow is not used, and
+// out.Patience is for all of them together. done is called as by Do.
 func (e *Endpoint) Forward(out Outgoing, hop Hop, done func(Result)) {
 	select {
 	case e.forwards <- struct{}{}:
@@ -36,16 +62,17 @@ func (e *Endpoint) Forward(out Outgoing, hop Hop, done func(Result)) {
 		go done(Result{Err: ErrBusy})
 		return
 	}
+	giveUp := time.Now().Add(out.patience())
 	started := e.spawn(func() {
 		ctx, cancel := context.WithTimeout(e.ctx, 3*lookupTimeout)
 		defer cancel()
-		targets, err := e.cfg.Resolver.Targets(ctx, hop.URI)
+		targets, err := e.cfg.Resolver.Targets(ctx, hop.lookup())
 		<-e.forwards
 		if err != nil {
 			done(Result{Err: fmt.Errorf("%w: %w", ErrUnreachable, err)})
 			return
 		}
-		a := &attempt{e: e, out: out, hop: hop, done: done, targets: candidates(targets, hop, &out)}
+		a := &attempt{e: e, out: out, hop: hop, done: done, targets: candidates(targets, hop, &out), giveUp: giveUp}
 		a.next(Result{Err: ErrUnreachable})
 	})
 	if !started {
@@ -79,14 +106,23 @@ type attempt struct {
 	hop     Hop
 	targets []sipdns.Target
 	done    func(Result)
+	giveUp  time.Time
 }
 
 // next tries what is left; last is the outcome of what was tried before.
 func (a *attempt) next(last Result) {
 	for len(a.targets) > 0 {
+		left := time.Until(a.giveUp)
+		if left <= 0 {
+			break
+		}
 		t := a.targets[0]
 		a.targets = a.targets[1:]
-		flow, err := a.e.flowTo(t, a.hop.Like)
+		like := a.hop.Like
+		if a.hop.Peer == t.Addr.Addr() {
+			like = nil
+		}
+		flow, err := a.e.flowTo(a.hop.certified(t), like)
 		if err != nil {
 			if last.Status == 0 {
 				last = Result{Err: err}
@@ -94,9 +130,12 @@ func (a *attempt) next(last Result) {
 			continue
 		}
 		out := a.out
-		out.Flow = flow
+		out.Flow, out.Patience = flow, left
 		if len(a.targets) > 0 {
-			out.Patience = othersWait
+			out.Patience = min(othersWait, left)
+		}
+		if a.hop.Complete != nil {
+			a.hop.Complete(&out)
 		}
 		a.e.Do(out, func(res Result) { a.answered(t, res) })
 		return

@@ -112,6 +112,24 @@ func (r *Request) Unsupported(known ...string) []string {
 	return out
 }
 
+// Branch returns the branch of the top Via: with it, another copy of the request
+// is the same transaction; without, it took another way. "" when there is none.
+func (r *Request) Branch() string { return r.top.branch }
+
+// Marked reports whether an Outgoing with this Mark is where r comes from.
+func (r *Request) Marked(mark string) bool {
+	for _, line := range r.Values("Via") {
+		v, err := parseVia(line)
+		if err != nil {
+			continue
+		}
+		if _, ours := parseBranch(v.branch); ours && v.branch[branchLen:] == "."+mark {
+			return true
+		}
+	}
+	return false
+}
+
 // Responded reports whether a final response was given.
 func (r *Request) Responded() bool { return r.answered.Load() }
 
