@@ -236,8 +236,8 @@ func TestLostRace(t *testing.T) {
 	expect(t, "If-Match", ts.put(node("r/b"), "<b/>", "If-Match", ts.get(docURI).etag()), 412, "")
 	st.races = 1 << 20
 	a := ts.put(node("r/b"), "<b/>")
-	if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
-		t.Errorf("endless race: %d", a.StatusCode)
+	if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "others keep changing") {
+		t.Errorf("endless race: %d %s", a.StatusCode, a.body)
 	}
 }
 
@@ -250,8 +250,8 @@ func TestStoreDown(t *testing.T) {
 	for _, a := range []answer{
 		ts.get(docURI), ts.get(node("r")), ts.put(docURI, "<n/>", "If-None-Match", "*"), ts.put(node("r/a[1]"), "<a/>"), ts.do(http.MethodDelete, docURI, "", "If-Match", `"old"`),
 	} {
-		if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d", a.Request.Method, a.StatusCode)
+		if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "try again later") {
+			t.Errorf("%s: %d %s", a.Request.Method, a.StatusCode, a.body)
 		}
 	}
 	st.Fail(fmt.Errorf("disk on fire"))

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/bus"
+	"rollcall/internal/httpauth"
 	"rollcall/internal/httpd"
 	"rollcall/internal/metrics"
 	"rollcall/internal/store"
@@ -58,6 +59,7 @@ const (
 type server struct {
 	Config
 	usages map[string]*usage.Usage
+	gate   httpauth.Gate
 	access access
 	quotas *quotas
 	trees  map[string]*tree // by path of the root
@@ -85,6 +87,10 @@ func New(cfg Config) http.Handler {
 	s := &server{
 		Config: cfg,
 		usages: make(map[string]*usage.Usage, len(cfg.Usages)),
+		gate: httpauth.Gate{
+			Auth: cfg.Auth, Throttle: cfg.Throttle, Metrics: cfg.Metrics,
+			Domains: cfg.Domains, Trust: cfg.Trust, Basic: cfg.Basic,
+		},
 		access: newAccess(cfg.SuperUsers, cfg.Delegates),
 		quotas: newQuotas(cfg.Quotas),
 		writes: newLocks(),

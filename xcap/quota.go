@@ -116,32 +116,70 @@ func (s *server) tooOften(req *request) response {
 // tooMuch refuses a document that goes beyond the owner's quota. What gets
 // smaller is always accepted, so that a quota that was lowered can be kept.
 func (s *server) tooMuch(req *request, current store.Document, d *xmlscan.Doc) (response, error) {
-	if limit := s.quotas.Entries; limit > 0 {
-		if n := usage.Entries(d); n > limit && n > entriesOf(current) {
-			return overQuota("the lists of a document may have %d entries, these would have %d", limit, n), nil
-		}
+	if problem := s.quotas.overEntries(current, d); problem != "" {
+		return overQuota(problem), nil
 	}
-	growth, limit := len(d.Src)-len(current.Body), s.quotas.Bytes
-	if limit <= 0 || growth <= 0 || s.quotas.reserve(req.key.XUI, growth) {
+	growth := len(d.Src) - len(current.Body)
+	if s.quotas.Bytes <= 0 || growth <= 0 || s.quotas.reserve(req.key.XUI, growth) {
 		return response{}, nil
 	}
 	docs, err := s.Store.ListDocuments(req.Context(), req.key.XUI, "")
 	if err != nil {
 		return response{}, err
 	}
-	total := growth
-	for _, doc := range docs {
-		total += doc.Size
+	room, problem := s.quotas.overBytes(docs, growth)
+	if problem != "" {
+		return overQuota(problem), nil
 	}
-	if total > limit {
-		return overQuota("all documents of a user may have %d bytes, these would have %d", limit, total), nil
-	}
-	s.quotas.remember(req.key.XUI, limit-total)
+	s.quotas.remember(req.key.XUI, room)
 	return response{}, nil
 }
 
-func overQuota(format string, args ...any) response {
-	return newConflict(usage.ConstraintFailure, fmt.Sprintf(format, args...)).response()
+func overQuota(problem string) response {
+	return newConflict(usage.ConstraintFailure, problem).response()
+}
+
+// Refuse says why d may not take the place of current, whose owner has the other
+// documents listed; empty when it may.
+func (q Quotas) Refuse(owned []store.Document, current store.Document, d *xmlscan.Doc) string {
+	if problem := q.overEntries(current, d); problem != "" {
+		return problem
+	}
+	if current.ETag == "" {
+		if problem := q.overDocuments(owned); problem != "" {
+			return problem
+		}
+	}
+	_, problem := q.overBytes(owned, len(d.Src)-len(current.Body))
+	return problem
+}
+
+func (q Quotas) overEntries(current store.Document, d *xmlscan.Doc) string {
+	if q.Entries > 0 {
+		if n := usage.Entries(d); n > q.Entries && n > entriesOf(current) {
+			return fmt.Sprintf("the lists of a document may have %d entries, these would have %d", q.Entries, n)
+		}
+	}
+	return ""
+}
+
+func (q Quotas) overDocuments(owned []store.Document) string {
+	if len(owned) >= q.Documents {
+		return fmt.Sprintf("a user may have %d documents, no more", q.Documents)
+	}
+	return ""
+}
+
+// overBytes also tells the room that is left.
+func (q Quotas) overBytes(owned []store.Document, growth int) (room int, problem string) {
+	total := growth
+	for _, doc := range owned {
+		total += doc.Size
+	}
+	if q.Bytes > 0 && growth > 0 && total > q.Bytes {
+		return 0, fmt.Sprintf("all documents of a user may have %d bytes, these would have %d", q.Bytes, total)
+	}
+	return q.Bytes - total, ""
 }
 
 // entriesOf is how many there are now.

@@ -78,18 +78,27 @@ func refused(err error) response {
 
 // explained is an error with a line for the person who reads it.
 func explained(status int, text string) response {
-	return response{status: status, contentType: "text/plain; charset=utf-8", body: []byte(text + "\n")}
+	resp := response{status: status}
+	resp.say(text)
+	return resp
+}
+
+// say adds a line for the person who reads the answer.
+func (p *response) say(text string) {
+	p.contentType, p.body = "text/plain; charset=utf-8", []byte(text+"\n")
 }
 
 // failed answers for a store that did not do as asked.
 func failed(req *request, err error) response {
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return busy()
+		return busy("the database does not answer; try again later")
 	}
 	slog.Error("xcap request failed", "method", req.Method, "target", req.RequestURI, "err", err)
 	return response{status: http.StatusInternalServerError}
 }
 
-func busy() response {
-	return response{status: http.StatusServiceUnavailable, retryAfter: 5 * time.Second}
+func busy(why string) response {
+	resp := explained(http.StatusServiceUnavailable, why)
+	resp.retryAfter = 5 * time.Second
+	return resp
 }

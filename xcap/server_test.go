@@ -13,6 +13,7 @@ import (
 
 	"rollcall/internal/auth"
 	"rollcall/internal/bus"
+	"rollcall/internal/httpauth"
 	"rollcall/internal/metrics"
 	"rollcall/internal/store"
 	"rollcall/internal/store/memory"
@@ -26,6 +27,8 @@ const (
 	root     = "/xcap-root"
 	docURI   = root + "/test-app/users/" + alice + "/index"
 )
+
+const assertedIdentity = httpauth.AssertedIdentity
 
 // testServer is a server on a real socket whose client is believed to be who
 // it says, so that tests need digest only where they are about it.

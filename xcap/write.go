@@ -71,7 +71,7 @@ func (s *server) modify(req *request, work func(current store.Document) plan) re
 			return failed(req, err)
 		}
 	}
-	return busy()
+	return busy("others keep changing the document; try again later")
 }
 
 // lostRace reports whether the store wrote nothing because something else was
@@ -156,8 +156,8 @@ func (s *server) admit(req *request) response {
 	if err != nil {
 		return failed(req, err)
 	}
-	if len(docs) >= s.quotas.Documents {
-		return overQuota("a user may have %d documents, no more", s.quotas.Documents)
+	if problem := s.quotas.overDocuments(docs); problem != "" {
+		return overQuota(problem)
 	}
 	return response{}
 }

@@ -6,12 +6,16 @@ import (
 	"rollcall/xcap/usage"
 )
 
-// quotas are what the configuration allows each user over XCAP.
-func quotas(cfg *config.Config) xcap.Quotas {
-	return xcap.Quotas{
-		Documents: cfg.MaxDocuments, Bytes: cfg.MaxTotalBytes, Entries: cfg.MaxEntries,
-		Writes: cfg.WriteRate, WriteBurst: cfg.WriteBurst,
-	}
+// quotas are what the configuration allows each user to store.
+func quotas(q *config.Quota) xcap.Quotas {
+	return xcap.Quotas{Documents: q.MaxDocuments, Bytes: q.MaxTotalBytes, Entries: q.MaxEntries}
+}
+
+// xcapQuotas also bound how often users write over XCAP.
+func xcapQuotas(cfg *config.XCAP) xcap.Quotas {
+	q := quotas(&cfg.Quota)
+	q.Writes, q.WriteBurst = cfg.WriteRate, cfg.WriteBurst
+	return q
 }
 
 // delegates are the users that the configuration lets into others' documents.

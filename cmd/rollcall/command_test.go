@@ -109,6 +109,13 @@ func TestDocuments(t *testing.T) {
 	cmd(exitRefused, "", "<a>", "doc", "put", "alice", "resource-lists", "-")
 	cmd(exitRefused, "schema-validation-error", "<a/>", "doc", "put", "alice", "resource-lists", "-")
 	cmd(exitRefused, "no application usage", "<a/>", "doc", "put", "alice", "no-such-usage", "-")
+	for limit, problem := range map[string]string{
+		"--max-document-bytes=100": "larger than 100 bytes", "--max-total-bytes=100": "may have 100 bytes",
+		"--max-documents=1": "may have 1 documents", "--max-entries=1": "may have 1 entries",
+	} {
+		cmd(exitRefused, problem, lists, "doc", "put", "alice", "resource-lists", "-", "--path", "another", limit)
+	}
+	cmd(exitUsage, "max-documents", lists, "doc", "put", "alice", "resource-lists", "-", "--max-documents=0")
 	cmd(exitRefused, "larger than", strings.Repeat(" ", 300<<10), "doc", "put", "alice", "resource-lists", "-")
 	if out := cmd(0, "rls-services", "", "doc", "ls", "alice"); strings.Count(out, "\n") != 2 {
 		t.Errorf("ls:\n%s", out)

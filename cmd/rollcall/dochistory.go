@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,6 +102,7 @@ func versionName(v store.Version) string {
 type docRestoreCmd struct {
 	config.Place `embed:""`
 	config.Tree  `embed:""`
+	config.Quota `embed:""`
 	docName      `embed:""`
 
 	Version int `arg:"" help:"Number of the version, see doc log."`
@@ -109,7 +111,7 @@ type docRestoreCmd struct {
 // Run stores the body of the version again: an ordinary change with the checks,
 // the new entity-tag and the entry in the history of any other.
 func (c *docRestoreCmd) Run(ctx context.Context, con console) error {
-	if err := c.Tree.Normalize(); err != nil {
+	if err := cmp.Or(c.Tree.Normalize(), c.Quota.Normalize()); err != nil {
 		return usageError{err}
 	}
 	return withHistory(ctx, &c.Place, &c.docName, func(st store.Store, versions []store.Version) error {
@@ -121,7 +123,7 @@ func (c *docRestoreCmd) Run(ctx context.Context, con console) error {
 		if v.Deleted {
 			return refusedError{fmt.Errorf("version %d is the removal of the document; doc rm removes it again", c.Version)}
 		}
-		w := newDocumentWriter(st, &c.Place, &c.Tree)
+		w := newDocumentWriter(st, &c.Place, &c.Tree, &c.Quota)
 		done, err := w.write(ctx, key, v.Body, operator(fmt.Sprintf("doc restore %d", c.Version)))
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 
 	"rollcall/internal/config"
 	"rollcall/internal/store"
-	"rollcall/internal/xmlscan"
 )
 
 type docCmd struct {
@@ -64,6 +64,7 @@ func (c *docGetCmd) Run(ctx context.Context, con console) error {
 type docPutCmd struct {
 	config.Place `embed:""`
 	config.Tree  `embed:""`
+	config.Quota `embed:""`
 	docName      `embed:""`
 
 	File string `arg:"" help:"File, or - for standard input."`
@@ -71,7 +72,7 @@ type docPutCmd struct {
 
 // Run validates and stores the document.
 func (c *docPutCmd) Run(ctx context.Context, con console) error {
-	if err := c.Tree.Normalize(); err != nil {
+	if err := cmp.Or(c.Tree.Normalize(), c.Quota.Normalize()); err != nil {
 		return usageError{err}
 	}
 	body, err := c.body(con)
@@ -86,7 +87,7 @@ func (c *docPutCmd) Run(ctx context.Context, con console) error {
 		if _, err := st.User(ctx, key.XUI); err != nil {
 			return noSuchUser(key.XUI, err)
 		}
-		w := newDocumentWriter(st, &c.Place, &c.Tree)
+		w := newDocumentWriter(st, &c.Place, &c.Tree, &c.Quota)
 		stored, err := w.write(ctx, key, body, operator("doc put"))
 		if err != nil {
 			return err
@@ -105,7 +106,7 @@ func (c *docPutCmd) body(con console) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	limit := xmlscan.DefaultLimits().Bytes
+	limit := c.MaxDocumentBytes
 	body, err := io.ReadAll(io.LimitReader(in, int64(limit)+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)

@@ -12,6 +12,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
+	"rollcall/xcap"
 	"rollcall/xcap/usage"
 )
 
@@ -20,12 +21,16 @@ type documentWriter struct {
 	st     store.Store
 	usages map[string]*usage.Usage
 	env    usage.Env
+	quotas xcap.Quotas
+	limits xmlscan.Limits
 }
 
-func newDocumentWriter(st store.Store, place *config.Place, tree *config.Tree) *documentWriter {
-	all := usage.All(usage.Options{TestUsages: true})
+func newDocumentWriter(st store.Store, place *config.Place, tree *config.Tree, quota *config.Quota) *documentWriter {
+	all := usage.All(usage.Options{TestUsages: true, MaxIconBytes: quota.MaxIconBytes})
 	w := &documentWriter{
 		st:     st,
+		quotas: quotas(quota),
+		limits: documentLimits(quota),
 		usages: make(map[string]*usage.Usage, len(all)),
 		env: usage.Env{
 			Documents: st, Users: auth.NewUsers(st, time.Second),
@@ -48,7 +53,7 @@ type written struct {
 // write validates and stores a document. A refusal is a refusedError.
 func (w *documentWriter) write(ctx context.Context, key store.DocumentKey, body []byte, origin store.Origin) (written, error) {
 	result := written{key: key}
-	claims, err := w.validate(ctx, key, body)
+	d, claims, err := w.validate(ctx, key, body)
 	if err != nil {
 		return result, err
 	}
@@ -59,6 +64,13 @@ func (w *documentWriter) write(ctx context.Context, key store.DocumentKey, body 
 	if err == nil && bytes.Equal(old.Body, body) {
 		result.unchanged = true
 		return result, nil
+	}
+	owned, err := w.st.ListDocuments(ctx, key.XUI, "")
+	if err != nil {
+		return result, err
+	}
+	if problem := w.quotas.Refuse(owned, old, d); problem != "" {
+		return result, refusedError{errors.New(problem)}
 	}
 	result.oldETag = old.ETag
 	doc := store.Document{DocumentKey: key, Body: body, ETag: rand.Text(), Modified: time.Now(), Origin: origin}
@@ -81,31 +93,37 @@ func (r written) notice() noticeDocument {
 }
 
 // validate makes the checks of the application usage.
-func (w *documentWriter) validate(ctx context.Context, key store.DocumentKey, body []byte) (claims []string, err error) {
+func (w *documentWriter) validate(ctx context.Context, key store.DocumentKey, body []byte) (doc *xmlscan.Doc, claims []string, err error) {
 	u := w.usages[key.AUID]
 	if u == nil || u.ReadOnly {
-		return nil, refusedError{fmt.Errorf("%s: no application usage that documents can be stored for", key.AUID)}
+		return nil, nil, refusedError{fmt.Errorf("%s: no application usage that documents can be stored for", key.AUID)}
 	}
 	if u.FixedDocuments != nil && !u.FixedDocuments(key.Path) {
-		return nil, refusedError{fmt.Errorf("%s has no document %s", key.AUID, key.Path)}
+		return nil, nil, refusedError{fmt.Errorf("%s has no document %s", key.AUID, key.Path)}
 	}
-	doc, err := xmlscan.Scan(body, xmlscan.DefaultLimits())
-	if err != nil {
-		return nil, refusedError{err}
+	if doc, err = xmlscan.Scan(body, w.limits); err != nil {
+		return nil, nil, refusedError{err}
 	}
 	if u.Validate != nil {
 		if no := u.Validate(doc); no != nil {
-			return nil, conflict(no)
+			return nil, nil, conflict(no)
 		}
 	}
 	if u.Constrain == nil {
-		return nil, nil
+		return doc, nil, nil
 	}
 	claims, no, err := u.Constrain(ctx, w.env, key, doc)
 	if err == nil && no != nil {
 		err = conflict(no)
 	}
-	return claims, err
+	return doc, claims, err
+}
+
+// documentLimits are those of one document.
+func documentLimits(q *config.Quota) xmlscan.Limits {
+	limits := xmlscan.DefaultLimits()
+	limits.Bytes = q.MaxDocumentBytes
+	return limits
 }
 
 func conflict(c *usage.Conflict) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ func (c *importKamailioCmd) Run(ctx context.Context, con console) error {
 type takeoverFlags struct {
 	config.Place `embed:""`
 	config.Tree  `embed:""`
+	config.Quota `embed:""`
 
 	DB      string            `name:"db" required:"" placeholder:"URL|FILE" help:"postgres://USER:PASSWORD@HOST/NAME, a SQLite file, or a file of SQL, which may be gzipped. MySQL and MariaDB are not read over the network: make a dump with mysqldump first."`
 	DryRun  bool              `help:"Check everything and report, but change nothing."`
@@ -48,7 +50,7 @@ type takeoverFlags struct {
 }
 
 func (c *takeoverFlags) run(ctx context.Context, con console, server takeover.Server) (err error) {
-	if err := c.Tree.Normalize(); err != nil {
+	if err := cmp.Or(c.Tree.Normalize(), c.Quota.Normalize()); err != nil {
 		return usageError{err}
 	}
 	source, err := takeover.Open(ctx, server, c.DB)

@@ -40,7 +40,7 @@ type takeoverRun struct {
 
 func newTakeoverRun(c *takeoverFlags, st store.Store, report *takeoverReport) *takeoverRun {
 	return &takeoverRun{
-		place: c.Place, st: st, writer: newDocumentWriter(st, &c.Place, &c.Tree), report: report,
+		place: c.Place, st: st, writer: newDocumentWriter(st, &c.Place, &c.Tree, &c.Quota), report: report,
 		replace: c.Replace, rename: c.Rename, seen: map[string]bool{}, docs: map[store.DocumentKey]bool{},
 	}
 }

@@ -23,7 +23,6 @@ import (
 	"rollcall/internal/store"
 	"rollcall/internal/store/cached"
 	"rollcall/internal/wheel"
-	"rollcall/internal/xmlscan"
 	"rollcall/policy"
 	"rollcall/rls"
 	"rollcall/sip"
@@ -173,11 +172,9 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort, Routes: routes, Lists: n.lists.Resource,
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
-	limits := xmlscan.DefaultLimits()
-	limits.Bytes = cfg.MaxDocumentBytes
 	n.xcap = n.newXCAPServer(n.withWebSocket(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
-		Usages: usages, Limits: limits, Quotas: quotas(cfg), Delegates: delegates(cfg), SuperUsers: cfg.SuperUsers, Watchers: n.watching,
+		Usages: usages, Limits: documentLimits(&cfg.Quota), Quotas: xcapQuotas(&cfg.XCAP), Delegates: delegates(cfg), SuperUsers: cfg.SuperUsers, Watchers: n.watching,
 		Trust: trust, Throttle: throttle, Basic: cfg.BasicAuth, Metrics: n.metrics,
 	}), trust), trust)
 	n.admin = newAdminServer(n.adminHandler())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type policyCmd struct {
 
 type policyTryCmd struct {
 	config.Place `embed:""`
+	config.Quota `embed:""`
 	deciding     `embed:""`
 
 	User string `required:"" placeholder:"USER" help:"Whose rules."`
@@ -33,10 +35,10 @@ type policyTryCmd struct {
 
 // Run compares what all who watch the user see now with what the draft would show.
 func (c *policyTryCmd) Run(ctx context.Context, con console) error {
-	if err := c.deciding.Normalize(); err != nil {
+	if err := cmp.Or(c.deciding.Normalize(), c.Quota.Normalize()); err != nil {
 		return usageError{err}
 	}
-	body, err := (&docPutCmd{File: c.File}).body(con)
+	body, err := (&docPutCmd{File: c.File, Quota: c.Quota}).body(con)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func (c *policyTryCmd) Run(ctx context.Context, con console) error {
 		if _, err := st.User(ctx, key.XUI); err != nil {
 			return noSuchUser(key.XUI, err)
 		}
-		if _, err := newDocumentWriter(st, &c.Place, &c.Tree).validate(ctx, key, body); err != nil {
+		if _, _, err := newDocumentWriter(st, &c.Place, &c.Tree, &c.Quota).validate(ctx, key, body); err != nil {
 			return err
 		}
 		draft := c.engine(policy.WithDraft(st, store.Document{DocumentKey: key, Body: body, Modified: time.Now()}))

@@ -68,14 +68,13 @@ type Config struct {
 	Publishers    []string `name:"publishers" env:"ROLLCALL_PUBLISHERS" placeholder:"AOR" help:"Account that may PUBLISH for every user, e.g. sip:pbx@example.org; repeat for more."`
 	DialogPrivacy bool     `name:"dialog-privacy" env:"ROLLCALL_DIALOG_PRIVACY" help:"Show to others than the owner only that there is a call, not with whom."`
 
-	MaxContacts      int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
-	MaxWatching      int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
-	MaxWatchers      int           `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
-	MaxListEntries   int           `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"Members a list subscription is resolved to."`
-	MaxMessageBytes  int           `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" help:"Body of a MESSAGE; larger ones get 413."`
-	MaxDocumentBytes int           `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" help:"An XCAP document; larger ones get 413."`
-	DeletedHistory   time.Duration `name:"deleted-history" env:"ROLLCALL_DELETED_HISTORY" default:"720h" help:"How long a removed document can be brought back; 0 as long as the account is there."`
-	QueueLimit       int           `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" help:"SIP requests waiting per worker; above it they get 503."`
+	MaxContacts     int           `name:"max-contacts" env:"ROLLCALL_MAX_CONTACTS" default:"16" help:"Registered contacts per user."`
+	MaxWatching     int           `name:"max-watching" env:"ROLLCALL_MAX_WATCHING" default:"1000" help:"Subscriptions one watcher may hold."`
+	MaxWatchers     int           `name:"max-watchers" env:"ROLLCALL_MAX_WATCHERS" default:"10000" help:"Subscriptions to one resource."`
+	MaxListEntries  int           `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"Members a list subscription is resolved to."`
+	MaxMessageBytes int           `name:"max-message-bytes" env:"ROLLCALL_MAX_MESSAGE_BYTES" default:"16384" help:"Body of a MESSAGE; larger ones get 413."`
+	DeletedHistory  time.Duration `name:"deleted-history" env:"ROLLCALL_DELETED_HISTORY" default:"720h" help:"How long a removed document can be brought back; 0 as long as the account is there."`
+	QueueLimit      int           `name:"queue-limit" env:"ROLLCALL_QUEUE_LIMIT" default:"256" help:"SIP requests waiting per worker; above it they get 503."`
 
 	EnableTestUsages bool          `name:"enable-test-usages" env:"ROLLCALL_ENABLE_TEST_USAGES" help:"Serve the XCAP application usage test-app, which has no schema."`
 	ShutdownTimeout  time.Duration `name:"shutdown-timeout" env:"ROLLCALL_SHUTDOWN_TIMEOUT" default:"10s" help:"How long a stopping server waits for work in progress."`
@@ -170,7 +169,11 @@ func (c *Config) Normalize() error {
 	if _, err := c.PublisherSet(); err != nil {
 		return err
 	}
-	if err := c.SIP.normalize(c.TLS(), c.XCAPRoot); err != nil {
+	var err error
+	if err = c.SIP.normalize(c.TLS(), c.XCAPRoot); err != nil {
+		return err
+	}
+	if c.EventsPath, err = ownPath("events-path", c.EventsPath, append(c.XCAPRoot[:len(c.XCAPRoot):len(c.XCAPRoot)], c.WSPath)); err != nil {
 		return err
 	}
 	if err := c.XCAP.normalize(c.Domain[0]); err != nil {
@@ -240,19 +243,11 @@ func (c *Config) checkLimits() error {
 	if c.ShutdownTimeout <= 0 {
 		return errors.New("shutdown-timeout: must be more than 0s")
 	}
-	for _, l := range []struct {
-		name  string
-		value int
-	}{
+	return positive([]limit{
 		{"max-contacts", c.MaxContacts}, {"max-watching", c.MaxWatching}, {"max-watchers", c.MaxWatchers},
 		{"max-list-entries", c.MaxListEntries}, {"max-message-bytes", c.MaxMessageBytes},
-		{"max-document-bytes", c.MaxDocumentBytes}, {"max-stored-messages", c.MaxStoredMessages}, {"queue-limit", c.QueueLimit},
-	} {
-		if l.value <= 0 {
-			return fmt.Errorf("%s: must be more than 0", l.name)
-		}
-	}
-	return nil
+		{"max-stored-messages", c.MaxStoredMessages}, {"queue-limit", c.QueueLimit},
+	})
 }
 
 // PublisherSet returns the canonical addresses of the publishers setting.

@@ -19,6 +19,7 @@ type HTTP struct {
 
 	BasicAuth             bool     `name:"basic-auth" env:"ROLLCALL_BASIC_AUTH" help:"Offer HTTP Basic after digest to clients that come over TLS."`
 	CORSOrigin            []string `name:"cors-origin" env:"ROLLCALL_CORS_ORIGIN" placeholder:"ORIGIN" help:"Origin of web pages that may use XCAP, e.g. https://mail.example.org; * for all, without the credentials that browsers keep. Repeat for more."`
+	EventsPath            string   `name:"events-path" env:"ROLLCALL_EVENTS_PATH" default:"/events" placeholder:"PATH" help:"Path of the stream of server-sent events on the HTTP and HTTPS listeners; - for none."`
 	MaxAddressConnections int      `name:"max-address-connections" env:"ROLLCALL_MAX_ADDRESS_CONNECTIONS" default:"512" help:"HTTP connections from one address; the networks under trust have no limit of their own."`
 	AccessLog             string   `name:"access-log" env:"ROLLCALL_ACCESS_LOG" default:"info" enum:"off,debug,info" help:"Level of the log line per HTTP request: off, debug or info."`
 }
@@ -67,4 +68,17 @@ func (h *HTTP) Normalize() error {
 func validOrigin(o string) bool {
 	u, err := url.Parse(o)
 	return err == nil && slices.Contains([]string{"http", "https"}, u.Scheme) && u.Host != "" && o == u.Scheme+"://"+u.Host
+}
+
+// ownPath brings the path of something other than documents to its form, empty
+// for "-". It must not be one that is taken.
+func ownPath(setting, path string, taken []string) (string, error) {
+	if path == "-" || path == "" {
+		return "", nil
+	}
+	path = "/" + strings.Trim(path, "/")
+	if path == "/" || strings.ContainsAny(path, "?#%~ \t\"<>") || slices.Contains(taken, path) {
+		return "", fmt.Errorf("%s: %q is not a plain path of its own", setting, path)
+	}
+	return path, nil
 }

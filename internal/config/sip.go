@@ -2,10 +2,7 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 )
 
 // SIP says how SIP is served beyond UDP and TCP.
@@ -27,16 +24,11 @@ func (s *SIP) normalize(tls bool, roots []string) error {
 	if len(s.SIPSListen) > 0 && !tls {
 		return errors.New("sips-listen: needs tls-cert or acme-domain")
 	}
-	if s.WSPath == "-" {
-		s.WSPath = ""
+	var err error
+	if s.WSPath, err = ownPath("ws-path", s.WSPath, roots); err != nil {
+		return err
 	}
-	if s.WSPath != "" {
-		s.WSPath = "/" + strings.Trim(s.WSPath, "/")
-		if s.WSPath == "/" || strings.ContainsAny(s.WSPath, "?#%~ \t\"<>") || slices.Contains(roots, s.WSPath) {
-			return fmt.Errorf("ws-path: %q is not a plain path of its own like /ws", s.WSPath)
-		}
-	}
-	_, err := s.ProxyPrefixes()
+	_, err = s.ProxyPrefixes()
 	return err
 }
 

@@ -11,16 +11,46 @@ import (
 // XCAP says who besides the owner may use documents, and how much each user may
 // store.
 type XCAP struct {
+	Quota `embed:""`
+
 	GlobalReaders []string `name:"global-readers" env:"ROLLCALL_GLOBAL_READERS" placeholder:"USER" help:"Users that may read the index of all list services, rls-services/global/index; repeat for more."`
 	SuperUsers    []string `name:"super-users" env:"ROLLCALL_SUPER_USERS" placeholder:"USER" help:"Users (programs, mostly) that may read and write everybody's documents; repeat for more. Each use is logged."`
 	Delegates     []string `name:"delegates" env:"ROLLCALL_DELEGATES" placeholder:"USER=OWNER" help:"User that may read documents of another, as USER=OWNER[:AUID[:write]], e.g. assistant@example.org=boss@example.org:resource-lists:write; repeat for more. Each use is logged."`
 
-	MaxDocuments  int     `name:"max-documents" env:"ROLLCALL_MAX_DOCUMENTS" default:"256" help:"XCAP documents of one user."`
-	MaxTotalBytes int     `name:"max-total-bytes" env:"ROLLCALL_MAX_TOTAL_BYTES" default:"4194304" help:"All XCAP documents of one user together."`
-	MaxEntries    int     `name:"max-entries" env:"ROLLCALL_MAX_ENTRIES" default:"5000" help:"Entries of the lists in one XCAP document."`
-	MaxIconBytes  int     `name:"max-icon-bytes" env:"ROLLCALL_MAX_ICON_BYTES" default:"184320" help:"A status icon, decoded."`
-	WriteRate     float64 `name:"write-rate" env:"ROLLCALL_WRITE_RATE" default:"20" help:"Changes of XCAP documents by one user, per second in the long run; above it they get 429. 0 for no limit."`
-	WriteBurst    int     `name:"write-burst" env:"ROLLCALL_WRITE_BURST" default:"1000" help:"Changes of XCAP documents by one user at once."`
+	WriteRate  float64 `name:"write-rate" env:"ROLLCALL_WRITE_RATE" default:"20" help:"Changes of XCAP documents by one user, per second in the long run; above it they get 429. 0 for no limit."`
+	WriteBurst int     `name:"write-burst" env:"ROLLCALL_WRITE_BURST" default:"1000" help:"Changes of XCAP documents by one user at once."`
+}
+
+// Quota is how much each user may store, over XCAP or by a command.
+type Quota struct {
+	MaxDocumentBytes int `name:"max-document-bytes" env:"ROLLCALL_MAX_DOCUMENT_BYTES" default:"262144" help:"An XCAP document; larger ones get 413."`
+	MaxDocuments     int `name:"max-documents" env:"ROLLCALL_MAX_DOCUMENTS" default:"256" help:"XCAP documents of one user."`
+	MaxTotalBytes    int `name:"max-total-bytes" env:"ROLLCALL_MAX_TOTAL_BYTES" default:"4194304" help:"All XCAP documents of one user together."`
+	MaxEntries       int `name:"max-entries" env:"ROLLCALL_MAX_ENTRIES" default:"5000" help:"Entries of the lists in one XCAP document."`
+	MaxIconBytes     int `name:"max-icon-bytes" env:"ROLLCALL_MAX_ICON_BYTES" default:"184320" help:"A status icon, decoded."`
+}
+
+// Normalize checks the limits.
+func (q *Quota) Normalize() error {
+	return positive([]limit{
+		{"max-document-bytes", q.MaxDocumentBytes}, {"max-documents", q.MaxDocuments}, {"max-total-bytes", q.MaxTotalBytes},
+		{"max-entries", q.MaxEntries}, {"max-icon-bytes", q.MaxIconBytes},
+	})
+}
+
+// limit is a setting that must be more than 0.
+type limit struct {
+	name  string
+	value int
+}
+
+func positive(limits []limit) error {
+	for _, l := range limits {
+		if l.value <= 0 {
+			return fmt.Errorf("%s: must be more than 0", l.name)
+		}
+	}
+	return nil
 }
 
 // Delegate lets User use documents of Owner.
@@ -43,18 +73,10 @@ func (x *XCAP) normalize(domain string) (err error) {
 	if !(x.WriteRate >= 0 && x.WriteRate <= 1e6) {
 		return errors.New("write-rate: must lie between 0 and 1000000")
 	}
-	for _, l := range []struct {
-		name  string
-		value int
-	}{
-		{"max-documents", x.MaxDocuments}, {"max-total-bytes", x.MaxTotalBytes}, {"max-entries", x.MaxEntries},
-		{"max-icon-bytes", x.MaxIconBytes}, {"write-burst", x.WriteBurst},
-	} {
-		if l.value <= 0 {
-			return fmt.Errorf("%s: must be more than 0", l.name)
-		}
+	if err := x.Quota.Normalize(); err != nil {
+		return err
 	}
-	return nil
+	return positive([]limit{{"write-burst", x.WriteBurst}})
 }
 
 // Grants returns what the delegates setting grants; users without a domain are of

@@ -9,7 +9,7 @@ import (
 // What pages of other origins may send and see.
 const (
 	corsMethods = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
-	corsHeaders = "Authorization, Content-Type, If-Match, If-None-Match"
+	corsHeaders = "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID"
 	corsExposed = "ETag, WWW-Authenticate, Allow, Location, Retry-After, X-Request-Id"
 	corsMaxAge  = "600"
 )
