@@ -16,16 +16,17 @@ func (t *Transformation) Apply(c *pidf.Composed) []byte {
 	if t.grant.isAll() {
 		return c.Body
 	}
-	f := filter{grant: &t.grant, doc: c.Doc}
-	f.components(c.Tuples, f.tupleVisible)
-	persons := f.components(c.Persons, f.personVisible)
-	f.components(c.Devices, f.deviceVisible)
+	in := c.Index()
+	f := filter{grant: &t.grant, doc: in.Doc}
+	f.components(in.Tuples, f.tupleVisible)
+	persons := f.components(in.Persons, f.personVisible)
+	f.components(in.Devices, f.deviceVisible)
 	// RFC 4479 §5: a note of the presence element is about the person.
 	if persons == 0 || !f.provides(attrNote) {
-		f.drop(c.Notes)
+		f.drop(in.Notes)
 	}
 	if !t.grant.everything {
-		f.drop(c.Others)
+		f.drop(in.Others)
 	}
 	return f.splice()
 }

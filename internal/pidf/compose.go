@@ -3,13 +3,11 @@ package pidf
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"rollcall/internal/sipuri"
-	"rollcall/internal/xmlscan"
 )
 
 // maxBody keeps the composed document below what clients take in one NOTIFY
@@ -23,13 +21,17 @@ func Compose(c Composition) *Composed {
 		c.Now = time.Unix(0, 0)
 	}
 	c.AOR = printable(c.AOR)
-	c.Soft = slices.Clone(c.Soft)
-	slices.SortStableFunc(c.Soft, func(a, b Input) int { return cmp.Compare(a.Lineage, b.Lineage) })
+	byLineage := func(a, b Input) int { return cmp.Compare(a.Lineage, b.Lineage) }
+	if !slices.IsSortedFunc(c.Soft, byLineage) {
+		c.Soft = slices.Clone(c.Soft)
+		slices.SortStableFunc(c.Soft, byLineage)
+	}
+	work := composing{Composition: c}
 	for {
-		if out := c.attempt(); out != nil {
+		if out := work.attempt(); out != nil {
 			return out
 		}
-		switch {
+		switch c := &work.Composition; {
 		case len(c.Soft) > 0:
 			oldest := 0
 			for i, in := range c.Soft {
@@ -37,7 +39,9 @@ func Compose(c Composition) *Composed {
 					oldest = i
 				}
 			}
-			c.Soft = slices.Delete(c.Soft, oldest, oldest+1)
+			c.Soft = slices.Delete(slices.Clone(c.Soft), oldest, oldest+1)
+		case c.Override != nil:
+			c.Override = nil
 		case c.Hard != nil:
 			c.Hard = nil
 		default:
@@ -46,99 +50,113 @@ func Compose(c Composition) *Composed {
 	}
 }
 
+// composing is a composition at work.
+type composing struct {
+	Composition
+	horizon horizon
+	leader  string // lineage of the person that came first of several
+
+	tuplesSet, personsSet bool // by the override
+	elements              int
+}
+
 // part is a component on its way into the composed document.
 type part struct {
-	Component
-	doc     *xmlscan.Doc
+	*piece
+	doc     *Document // it is from, nil when it is of our own making
 	lineage string
 	ordinal int       // among all parts of its publication
-	stamp   time.Time // how new it is
-	merged  []part    // older persons that give it what it lacks
-	reg     *Registration
+	when    time.Time // how new it is
+	source  Source
+
+	merged []*part // persons that give it what it lacks
+	named  *part   // person whose id it gets
+	reg    *Registration
 }
 
 // attempt composes, or returns nil when the result is over the limits.
-func (c *Composition) attempt() *Composed {
-	horizon := &horizon{now: c.Now}
-	parts := c.gather(horizon)
-	sphere := commonSphere(parts, horizon)
+func (c *composing) attempt() *Composed {
+	c.horizon, c.leader, c.elements = horizon{now: c.Now}, "", 0
+	parts := c.gather()
+	if c.elements > maxElements {
+		return nil
+	}
+	sphere := commonSphere(parts)
 	parts = newestOnly(parts, tupleKey)
 	parts = newestOnly(parts, deviceKey)
-	parts = mergePersons(parts)
-	parts = append(parts, c.registered(parts, horizon)...)
+	parts = c.mergePersons(parts)
+	if !c.tuplesSet {
+		parts = append(parts, c.registered(parts)...)
+	}
 	parts = distinct(parts)
+	if call := c.OnPhone && !c.personsSet; call && !slices.ContainsFunc(parts, func(p part) bool { return p.Kind == Person }) {
+		parts = append(parts, part{piece: caller(), source: FromCall})
+	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.Kind, b.Kind) })
-
-	w := newWriter(c.AOR, horizon)
+	w := newWriter(c, parts)
 	for i := range parts {
 		w.part(&parts[i])
 	}
 	if len(parts) == 0 {
-		id := w.ids.claim("", OfflineTupleID(c.AOR), Tuple, 0)
-		w.made(id, offlineTuple(nil, c.AOR, id))
+		w.offline()
 	}
-	body, ok := w.finish()
-	if !ok {
+	if !w.finish() {
 		return nil
 	}
-	d, err := xmlscan.Scan(body, xmlscan.Limits{Bytes: maxBody})
-	if err != nil {
-		return nil
+	return &Composed{
+		AOR: c.AOR, Body: w.buf, Sphere: sphere, Until: c.horizon.next, Lead: c.leader,
+		Overridden: c.tuplesSet || c.personsSet, Origins: w.origins, components: w.components,
 	}
-	out := &Composed{AOR: c.AOR, Body: body, Doc: d, Sphere: sphere, Until: horizon.next}
-	n := 0
-	for i := range d.Children(0) {
-		comp := w.components[n]
-		comp.Elem = i
-		list := componentsOf(comp.Kind, &out.Tuples, &out.Persons, &out.Devices, &out.Notes, &out.Others)
-		*list = append(*list, comp)
-		n++
-	}
-	return out
 }
 
-// gather lists the components of all inputs, in order of lineage. Hard state
-// counts only without soft state.
-func (c *Composition) gather(h *horizon) []part {
-	inputs := c.Soft
-	if len(inputs) == 0 && c.Hard != nil {
-		inputs = []Input{{Doc: c.Hard}}
+// overrideLineage stands for the override among those of publications.
+const overrideLineage = "override"
+
+// gather lists the components of all inputs, the override first, then in order of
+// lineage. Hard state counts only without soft state.
+func (c *composing) gather() []part {
+	n := 0
+	for i := range c.Soft {
+		n += len(c.Soft[i].Doc.pieces)
 	}
-	var parts []part
-	for _, in := range inputs {
-		n := 0
-		for _, list := range [...][]Component{in.Doc.Tuples, in.Doc.Notes, in.Doc.Persons, in.Doc.Devices, in.Doc.Others} {
-			for _, comp := range list {
-				if comp.Kind == Device && deviceID(in.Doc.Doc, comp.Elem) == "" {
-					continue // RFC 4479 §3.4: says of no device what it says
-				}
-				if comp.Kind == Other && h.omits(in.Doc.Doc, comp.Elem) {
-					continue
-				}
-				parts = append(parts, part{
-					Component: comp, doc: in.Doc.Doc, lineage: in.Lineage, ordinal: n,
-					stamp: newness(in, comp),
-				})
-				n++
-			}
-		}
+	parts := make([]part, 0, n+4)
+	c.tuplesSet, c.personsSet = false, false
+	if o := c.Override; o != nil && !c.horizon.over(o.end) {
+		c.tuplesSet, c.personsSet = len(o.Tuples) > 0, len(o.Persons)+len(o.Notes) > 0
+		parts = c.take(parts, &Input{Lineage: overrideLineage, Doc: o}, FromOverride, false)
+	}
+	if len(c.Soft) == 0 && c.Hard != nil {
+		return c.take(parts, &Input{Doc: c.Hard}, FromHard, false)
+	}
+	for i := range c.Soft {
+		parts = c.take(parts, &c.Soft[i], FromPublication, c.eclipsed(i))
 	}
 	return parts
 }
 
-// newness is the component's timestamp, unless the publisher's clock is ahead.
-func newness(in Input, c Component) time.Time {
-	space := DataModel
-	if c.Kind == Tuple {
-		space = Namespace
-	}
-	if i := child(in.Doc.Doc, c.Elem, space, "timestamp"); i >= 0 {
-		t, ok := instant(in.Doc.Doc.Text(i))
-		if ok && (in.Published.IsZero() || t.Before(in.Published)) {
-			return t
+// take adds the parts of one document. Of one that is forgotten services and
+// devices stay.
+func (c *composing) take(parts []part, in *Input, source Source, forgotten bool) []part {
+	for i := range in.Doc.pieces {
+		p := &in.Doc.pieces[i]
+		about := p.Kind == Person || p.Kind == Note
+		switch {
+		case source == FromOverride:
+		case p.Kind == Tuple && c.tuplesSet, about && (c.personsSet || forgotten):
+			continue
 		}
+		if p.timed {
+			now := makePiece(in.Doc.Doc, p.Component, in.Doc.Doc.Scope(0), &c.horizon)
+			if p = &now; now.over {
+				continue
+			}
+		}
+		c.elements += p.elements
+		parts = append(parts, part{
+			piece: p, doc: in.Doc, lineage: in.Lineage, ordinal: i, when: newness(in, p), source: source,
+		})
 	}
-	return in.Published
+	return parts
 }
 
 // printable makes sure that a string of ours can stand in a document at all.
@@ -152,118 +170,4 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// OfflineTupleID is the id of the tuple in the document of a presentity of whom
-// nothing is known.
-func OfflineTupleID(aor string) string { return "t" + digest(aor) }
-
-// Offline is the document of someone of whom nothing is known, which is also
-// what a politely blocked watcher sees (RFC 5025 §3.2.1).
-func Offline(aor, tupleID string) []byte {
-	b := openDocument(nil, aor)
-	b = offlineTuple(b, aor, tupleID)
-	return closeDocument(b)
-}
-
-func offlineTuple(b []byte, aor, id string) []byte {
-	return plainTuple(b, id, "closed", "", "", aor)
-}
-
-// plainTuple appends a tuple that the server itself vouches for.
-func plainTuple(b []byte, id, basic, instance, priority, contact string) []byte {
-	b = append(b, `<tuple id="`...)
-	b = xmlscan.EscapeAttr(b, id)
-	b = append(b, `"><status><basic>`...)
-	b = append(b, basic...)
-	b = append(b, `</basic></status>`...)
-	if instance != "" {
-		b = append(b, `<dm:deviceID xmlns:dm="`+DataModel+`">`...)
-		b = xmlscan.Escape(b, instance)
-		b = append(b, `</dm:deviceID>`...)
-	}
-	b = append(b, `<contact`...)
-	if priority != "" {
-		b = append(b, ` priority="`...)
-		b = append(b, priority...)
-		b = append(b, '"')
-	}
-	b = append(b, '>')
-	b = xmlscan.Escape(b, contact)
-	return append(b, `</contact></tuple>`...)
-}
-
-// registered makes the tuples of registrations that no published tuple covers.
-func (c *Composition) registered(parts []part, h *horizon) []part {
-	published := make(map[string]bool)
-	for _, p := range parts {
-		if p.Kind == Tuple {
-			if id := deviceID(p.doc, p.Elem); id == "" || closed(p.doc, p.Elem) {
-				return nil
-			} else {
-				published[id] = true
-			}
-		}
-	}
-	regs := slices.Clone(c.Registrations)
-	slices.SortFunc(regs, func(a, b Registration) int {
-		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(b.Q, a.Q), cmp.Compare(a.ID, b.ID))
-	})
-	var out []part
-	shown := make(map[string]bool)
-	for i := range regs {
-		r := &regs[i]
-		r.Contact, r.Instance = printable(r.Contact), printable(r.Instance)
-		key := urn(r.Instance)
-		if h.over(r.Expires) || shown[key] || published[key] || key == "" && len(published) > 0 {
-			continue
-		}
-		shown[key] = true
-		if r.Contact == "" {
-			r.Contact = c.AOR
-		}
-		out = append(out, part{Component: Component{Kind: Tuple}, reg: r, ordinal: len(out)})
-	}
-	return out
-}
-
-// priority writes q as RFC 3863 §4.1.5 wants it; the highest is the default.
-func priority(q int) string {
-	if q < 0 || q >= 1000 {
-		return ""
-	}
-	return strconv.FormatFloat(float64(q)/1000, 'f', -1, 64)
-}
-
-func closed(d *xmlscan.Doc, tuple int) bool {
-	status := child(d, tuple, Namespace, "status")
-	if status < 0 {
-		return false
-	}
-	basic := child(d, status, Namespace, "basic")
-	return basic >= 0 && trimmed(d, basic) == "closed"
-}
-
-// deviceID is the comparable form of the device a tuple or device element is of.
-func deviceID(d *xmlscan.Doc, i int) string {
-	if c := child(d, i, DataModel, "deviceID"); c >= 0 {
-		return urn(trimmed(d, c))
-	}
-	return ""
-}
-
-// contactKey is the comparable form of a tuple's contact.
-func contactKey(d *xmlscan.Doc, i int) string {
-	c := child(d, i, Namespace, "contact")
-	if c < 0 {
-		return ""
-	}
-	text := trimmed(d, c)
-	if uri, err := sipuri.Canonical(text); err == nil {
-		return uri
-	}
-	if aor, err := sipuri.AOR(text); err == nil {
-		return aor
-	}
-	return text
 }

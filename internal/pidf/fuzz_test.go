@@ -33,20 +33,20 @@ func checkComposed(t interface{ Fatalf(string, ...any) }, c *Composed) {
 		}
 	}
 	last := Tuple
-	for i := range c.Doc.Children(0) {
+	for i := range c.Index().Doc.Children(0) {
 		k, comp := find(c, i)
 		if comp == nil || k < last {
 			t.Fatalf("component %d is not indexed or out of order\n%s", i, c.Body)
 		}
 		last = k
-		if id, _ := c.Doc.Attr(i, "", "id"); k != Note && k != Other && id != comp.ID {
+		if id, _ := c.Index().Doc.Attr(i, "", "id"); k != Note && k != Other && id != comp.ID {
 			t.Fatalf("id %q indexed as %q", id, comp.ID)
 		}
 	}
 }
 
 func find(c *Composed, elem int) (Kind, *Component) {
-	for _, list := range [...][]Component{c.Tuples, c.Notes, c.Persons, c.Devices, c.Others} {
+	for _, list := range [...][]Component{c.Index().Tuples, c.Index().Notes, c.Index().Persons, c.Index().Devices, c.Index().Others} {
 		for i := range list {
 			if list[i].Elem == elem {
 				return list[i].Kind, &list[i]
@@ -130,8 +130,8 @@ func TestComposeIsDeterministic(t *testing.T) {
 		if !bytes.Equal(a.Body, b.Body) {
 			t.Fatalf("%s\n%s", a.Body, b.Body)
 		}
-		if len(a.Persons) > 1 {
-			t.Fatalf("%d persons", len(a.Persons))
+		if len(a.Index().Persons) > 1 {
+			t.Fatalf("%d persons", len(a.Index().Persons))
 		}
 	})
 }

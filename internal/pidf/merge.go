@@ -2,66 +2,11 @@ package pidf
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/internal/xmlscan"
 )
-
-// horizon tells what is over at an instant and collects the next one at which
-// something will be.
-type horizon struct {
-	now  time.Time
-	next time.Time
-}
-
-// over reports whether t has come; if not, t is a boundary. A zero t never comes.
-func (h *horizon) over(t time.Time) bool {
-	if t.IsZero() {
-		return false
-	}
-	if !t.After(h.now) {
-		return true
-	}
-	if h.next.IsZero() || t.Before(h.next) {
-		h.next = t
-	}
-	return false
-}
-
-// expired reports whether the time of element i is over: that of an RPID
-// element with its until (RFC 4480 §3.2), that of a timed status, which must
-// never cover the present, already with its from (RFC 4481 §3).
-func (h *horizon) expired(d *xmlscan.Doc, i int) bool {
-	switch d.Elements[i].Space {
-	case RPID:
-		return h.reached(d, i, "until")
-	case TimedStatus:
-		return d.Elements[i].Local == "timed-status" && (h.reached(d, i, "from") || h.reached(d, i, "until"))
-	}
-	return false
-}
-
-// omits reports whether element i is left out: it is over, or a timestamp
-// nobody can read.
-func (h *horizon) omits(d *xmlscan.Doc, i int) bool {
-	if e := &d.Elements[i]; e.Local == "timestamp" && ofPresence(e.Space) {
-		_, ok := instant(d.Text(i))
-		return !ok
-	}
-	return h.expired(d, i)
-}
-
-func (h *horizon) reached(d *xmlscan.Doc, i int, attr string) bool {
-	v, ok := d.Attr(i, "", attr)
-	if !ok {
-		return false
-	}
-	t, ok := instant(v)
-	return ok && h.over(t)
-}
 
 // urn folds the case in which UUID URNs are written differently (RFC 4122 §3).
 func urn(s string) string {
@@ -70,88 +15,131 @@ func urn(s string) string {
 
 // tupleKey is equal for tuples that tell of the same service on the same device,
 // as they do after the 200 to an initial PUBLISH got lost.
-func tupleKey(p *part) string {
-	if p.Kind != Tuple {
-		return ""
+func tupleKey(p *part) (device, contact string) {
+	if p.Kind != Tuple || p.device == "" || p.contact == "" {
+		return "", ""
 	}
-	device, contact := deviceID(p.doc, p.Elem), contactKey(p.doc, p.Elem)
-	if device == "" || contact == "" {
-		return ""
-	}
-	return device + " " + contact
+	return p.device, p.contact
 }
 
-func deviceKey(p *part) string {
+func deviceKey(p *part) (device, contact string) {
 	if p.Kind != Device {
-		return ""
+		return "", ""
 	}
-	return deviceID(p.doc, p.Elem)
+	return p.device, ""
 }
 
 // newestOnly keeps of the parts with the same key the newest, and all of its
-// publication; parts with an empty key stay.
-func newestOnly(parts []part, key func(*part) string) []part {
-	newest := make(map[string]*part)
-	keys := make([]string, len(parts))
+// publication; parts without a device stay.
+func newestOnly(parts []part, key func(*part) (device, contact string)) []part {
+	type name struct{ device, contact string }
+	var newest map[name]*part
 	for i := range parts {
 		p := &parts[i]
-		if keys[i] = key(p); keys[i] == "" {
+		device, contact := key(p)
+		if device == "" {
 			continue
 		}
-		if best := newest[keys[i]]; best == nil || p.stamp.After(best.stamp) ||
-			p.stamp.Equal(best.stamp) && p.lineage != best.lineage {
-			newest[keys[i]] = p
+		if newest == nil {
+			newest = make(map[name]*part, len(parts))
 		}
+		k := name{device, contact}
+		if best := newest[k]; best == nil || p.when.After(best.when) ||
+			p.when.Equal(best.when) && p.lineage != best.lineage {
+			newest[k] = p
+		}
+	}
+	if newest == nil {
+		return parts
 	}
 	out := make([]part, 0, len(parts))
 	for i := range parts {
-		if keys[i] == "" || newest[keys[i]].lineage == parts[i].lineage {
+		device, contact := key(&parts[i])
+		if device == "" || newest[name{device, contact}].lineage == parts[i].lineage {
 			out = append(out, parts[i])
 		}
 	}
 	return out
 }
 
-// mergePersons makes one person of all that have the same class.
-func mergePersons(parts []part) []part {
-	groups := make(map[string][]part)
-	var order []string
-	out := make([]part, 0, len(parts))
-	for _, p := range parts {
-		if p.Kind != Person {
-			out = append(out, p)
+// eclipsed reports whether another publication speaks of all devices that this one
+// speaks of, and came later: the device has forgotten this one. What it said of the
+// person and does not say any more must not come back from here.
+func (c *composing) eclipsed(i int) bool {
+	in := &c.Soft[i]
+	if len(in.Doc.devices) == 0 {
+		return false
+	}
+	for j := range c.Soft {
+		other := &c.Soft[j]
+		if j == i || other.Published.Before(in.Published) || other.Published.Equal(in.Published) && j < i {
 			continue
 		}
-		class := ""
-		if i := child(p.doc, p.Elem, RPID, "class"); i >= 0 {
-			class = trimmed(p.doc, i)
+		if !slices.ContainsFunc(in.Doc.devices, func(d string) bool { return !slices.Contains(other.Doc.devices, d) }) {
+			return true
 		}
-		if groups[class] == nil {
-			order = append(order, class)
-		}
-		groups[class] = append(groups[class], p)
 	}
-	for _, class := range order {
-		group := groups[class]
-		slices.Reverse(group) // of equally new ones the later published first
-		slices.SortStableFunc(group, func(a, b part) int { return b.stamp.Compare(a.stamp) })
-		newest := group[0]
-		newest.merged = group[1:]
-		out = append(out, newest)
+	return false
+}
+
+// mergePersons makes one person of all that have the same class.
+func (c *composing) mergePersons(parts []part) []part {
+	var groups [][]*part
+	for i := range parts {
+		p := &parts[i]
+		if p.Kind != Person {
+			continue
+		}
+		at := slices.IndexFunc(groups, func(g []*part) bool { return g[0].class == p.class })
+		switch {
+		case at >= 0:
+			groups[at] = append(groups[at], p)
+		case len(groups) < maxClasses:
+			groups = append(groups, []*part{p})
+		}
+	}
+	if len(groups) == 0 {
+		return parts
+	}
+	out := make([]part, 0, len(parts)-1+len(groups))
+	for i := range parts {
+		if parts[i].Kind != Person {
+			out = append(out, parts[i])
+		}
+	}
+	for i, group := range groups {
+		oldest := group[0] // in order of lineage
+		c.precedence(group)
+		first := *group[0]
+		if i == 0 && several(group) {
+			c.leader = first.lineage
+		}
+		first.named, first.merged = oldest, group[1:]
+		out = append(out, first)
 	}
 	return out
 }
 
+// maxClasses bounds the classes of persons.
+const maxClasses = 32
+
+func several(group []*part) bool {
+	return slices.ContainsFunc(group, func(p *part) bool { return p.lineage != group[0].lineage })
+}
+
 // distinct drops notes and foreign elements that are there already.
 func distinct(parts []part) []part {
-	seen := make(map[string]bool)
+	var seen map[string]bool
 	return slices.DeleteFunc(parts, func(p part) bool {
 		if p.Kind != Note && p.Kind != Other {
 			return false
 		}
-		text := string(bytes.TrimSpace(p.doc.Bytes(p.Elem)))
+		text := string(bytes.TrimSpace(p.text))
 		if seen[text] {
 			return true
+		}
+		if seen == nil {
+			seen = make(map[string]bool)
 		}
 		seen[text] = true
 		return false
@@ -160,17 +148,11 @@ func distinct(parts []part) []part {
 
 // commonSphere is the sphere of the presentity: defined if all persons that have
 // one agree (RFC 5025 §3.1.2).
-func commonSphere(parts []part, h *horizon) string {
+func commonSphere(parts []part) string {
 	common := ""
-	for _, p := range parts {
-		if p.Kind != Person {
-			continue
-		}
-		for i := range p.doc.Children(p.Elem) {
-			if !p.doc.Is(i, RPID, "sphere") || h.expired(p.doc, i) {
-				continue
-			}
-			switch s := sphereToken(p.doc, i); {
+	for i := range parts {
+		for _, s := range parts[i].sphere {
+			switch {
 			case s == "" || s == common:
 			case common == "":
 				common = s
@@ -189,81 +171,4 @@ func sphereToken(d *xmlscan.Doc, i int) string {
 		}
 	}
 	return strings.ToLower(trimmed(d, i))
-}
-
-// rank is the place the schema gives to child c of a component: RFC 3863 §4.1,
-// RFC 4479 §5.1.2.
-func rank(d *xmlscan.Doc, kind Kind, c int) int {
-	e := &d.Elements[c]
-	if kind == Tuple && e.Space == Namespace {
-		switch e.Local {
-		case "status":
-			return 0
-		case "contact":
-			return 2
-		case "note":
-			return 3
-		case "timestamp":
-			return 4
-		}
-	}
-	if e.Space == DataModel && (kind == Person || kind == Device) {
-		switch e.Local {
-		case "deviceID":
-			if kind == Device {
-				return 2
-			}
-		case "note":
-			return 3
-		case "timestamp":
-			return 4
-		}
-	}
-	return 1
-}
-
-// kid is a child element that goes into a component.
-type kid struct {
-	doc  *xmlscan.Doc
-	elem int
-	rank int
-	own  bool // a child of the component itself, not of one merged into it
-}
-
-// kids lists the children of p in schema order. rebuilt is false when that is
-// how they stand in the source.
-func (p *part) kids(h *horizon) (kids []kid, rebuilt bool) {
-	kinds := make(map[xmlscan.Name]bool)
-	last := 0
-	for c := range p.doc.Children(p.Elem) {
-		k := kid{p.doc, c, rank(p.doc, p.Kind, c), true}
-		kids = append(kids, k)
-		rebuilt = rebuilt || k.rank < last
-		last = max(last, k.rank)
-		if len(p.merged) > 0 && !h.omits(p.doc, c) {
-			kinds[expanded(p.doc, c)] = true
-		}
-	}
-	for _, older := range p.merged {
-		var its []kid
-		for c := range older.doc.Children(older.Elem) {
-			if !kinds[expanded(older.doc, c)] && !h.omits(older.doc, c) {
-				its = append(its, kid{older.doc, c, rank(older.doc, p.Kind, c), false})
-			}
-		}
-		for _, k := range its {
-			kinds[expanded(k.doc, k.elem)] = true
-		}
-		kids = append(kids, its...)
-		rebuilt = rebuilt || len(its) > 0
-	}
-	if rebuilt {
-		slices.SortStableFunc(kids, func(a, b kid) int { return cmp.Compare(a.rank, b.rank) })
-	}
-	return kids, rebuilt
-}
-
-func expanded(d *xmlscan.Doc, i int) xmlscan.Name {
-	e := &d.Elements[i]
-	return xmlscan.Name{Local: e.Local, Space: e.Space}
 }

@@ -51,6 +51,9 @@ func Parse(body []byte, lim xmlscan.Limits) (*Document, error) {
 			return nil, err
 		}
 	}
+	if err := doc.prepare(); err != nil {
+		return nil, err
+	}
 	return doc, nil
 }
 
@@ -96,13 +99,15 @@ func (doc *Document) add(i int) {
 		c.ID, _ = doc.Doc.Attr(i, "", "id")
 		c.PublishedID = c.ID
 	}
-	list := componentsOf(c.Kind, &doc.Tuples, &doc.Persons, &doc.Devices, &doc.Notes, &doc.Others)
+	list := doc.componentsOf(c.Kind)
 	*list = append(*list, c)
 }
 
 // componentsOf picks the list of one kind.
-func componentsOf(k Kind, tuples, persons, devices, notes, others *[]Component) *[]Component {
-	return [...]*[]Component{Tuple: tuples, Note: notes, Person: persons, Device: devices, Other: others}[k]
+func (doc *Document) componentsOf(k Kind) *[]Component {
+	return [...]*[]Component{
+		Tuple: &doc.Tuples, Note: &doc.Notes, Person: &doc.Persons, Device: &doc.Devices, Other: &doc.Others,
+	}[k]
 }
 
 // checkTuple refuses what cannot be put right without guessing (RFC 3863 §4.1.2-§4.1.4).

@@ -1,6 +1,7 @@
 package pidf
 
 import (
+	"sync"
 	"time"
 
 	"rollcall/internal/xmlscan"
@@ -55,6 +56,10 @@ type Document struct {
 	Doc    *xmlscan.Doc
 
 	Tuples, Persons, Devices, Notes, Others []Component
+
+	pieces  []piece   // its components in order of kind, ready to be composed
+	devices []string  // that it speaks of, in order
+	end     time.Time // the last instant it names as an end, zero when it names none
 }
 
 // Input is one publication. Lineage names it over its whole life and orders
@@ -63,6 +68,9 @@ type Input struct {
 	Lineage   string
 	Doc       *Document
 	Published time.Time // when the document last changed
+	// PersonsSince is since when it says of persons what it says; zero: since
+	// Published.
+	PersonsSince time.Time
 }
 
 // Registration is a registrar binding as far as presence tells of it.
@@ -74,23 +82,89 @@ type Registration struct {
 	Expires  time.Time
 }
 
+// Conflict says whose word counts when persons disagree.
+type Conflict uint8
+
+// Rules for persons that disagree.
+const (
+	Newest      Conflict = iota // who spoke last
+	Restrictive                 // who wants to be left alone most, then who spoke last
+)
+
 // Composition is all that is known of a presentity at one instant.
 type Composition struct {
 	AOR           string
 	Soft          []Input
 	Hard          *Document
+	Override      *Document // what the user wants said, whatever devices publish
 	Registrations []Registration
+	OnPhone       bool // there is a confirmed call
+	Conflict      Conflict
+	Lead          string    // lineage whose persons come first all the same; empty: none
 	Now           time.Time // decides which elements are over; zero: none
+	Trace         bool      // have Composed.Origins told
 }
 
 // Composed is the presence document of a presentity. It is immutable.
 type Composed struct {
 	AOR  string
 	Body []byte
-	Doc  *xmlscan.Doc // index of Body
-
-	Tuples, Persons, Devices, Notes, Others []Component
 
 	Sphere string    // lower-case token all persons that tell agree on, else empty
 	Until  time.Time // when composing again gives something else, zero: never
+	Lead   string    // lineage that comes first of several that speak of the person
+	// Overridden says that Composition.Override is in force.
+	Overridden bool
+	Origins    []Origin // in the order of Body, when they were asked for
+
+	components []Component // in the order of Body, without places
+	once       sync.Once
+	index      *Document
 }
+
+// Index returns where the components are in Body. It is made when it is first
+// asked for: who may see everything needs none.
+func (c *Composed) Index() *Document {
+	c.once.Do(func() {
+		lim := xmlscan.Limits{Bytes: 2 * maxBody, Elements: 2 * maxElements}
+		d, err := xmlscan.Scan(c.Body, lim)
+		if err != nil { // cannot be: it is made of documents that were scanned
+			d, _ = xmlscan.Scan(Offline(c.AOR, OfflineTupleID(c.AOR)), lim)
+			c.components = []Component{{Kind: Tuple, ID: OfflineTupleID(c.AOR)}}
+		}
+		c.index = &Document{Entity: c.AOR, Doc: d}
+		n := 0
+		for i := range d.Children(0) {
+			comp := c.components[n]
+			comp.Elem = i
+			list := c.index.componentsOf(comp.Kind)
+			*list = append(*list, comp)
+			n++
+		}
+	})
+	return c.index
+}
+
+// Origin tells where a component, or a child that a person got from another, is
+// from.
+type Origin struct {
+	Kind    Kind
+	Element string // name of the child element; empty: the component
+	ID      string // of the component
+	Source  Source
+	Lineage string    // of a publication
+	Since   time.Time // how old it is; zero: not known
+}
+
+// Source is a kind of input.
+type Source uint8
+
+// Kinds of input.
+const (
+	FromPublication Source = iota
+	FromHard
+	FromOverride
+	FromRegistration
+	FromCall
+	FromNobody // there is no other state
+)

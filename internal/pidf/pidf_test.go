@@ -123,11 +123,11 @@ func TestNamespacesSurvive(t *testing.T) {
 	} {
 		d := mustParse(t, src)
 		c := compose(Input{Lineage: "1", Doc: d})
-		if len(c.Doc.Elements) != len(d.Doc.Elements) {
-			t.Fatalf("%d elements became %d: %s", len(d.Doc.Elements), len(c.Doc.Elements), c.Body)
+		if len(c.Index().Doc.Elements) != len(d.Doc.Elements) {
+			t.Fatalf("%d elements became %d: %s", len(d.Doc.Elements), len(c.Index().Doc.Elements), c.Body)
 		}
 		for i := 1; i < len(d.Doc.Elements); i++ {
-			if g, w := expanded(c.Doc, i), expanded(d.Doc, i); g != w {
+			if g, w := expanded(c.Index().Doc, i), expanded(d.Doc, i); g != w {
 				t.Errorf("element %d is %v, was %v in %s", i, g, w, c.Body)
 			}
 		}
@@ -141,8 +141,8 @@ func TestOrder(t *testing.T) {
 		<dm:person id="p"><dm:timestamp>2026-05-04T11:00:00Z</dm:timestamp><dm:note>hi</dm:note><rpid:mood/></dm:person>
 		<tuple id="t"><timestamp>2026-05-04T11:00:00Z</timestamp><note>a</note><contact>sip:a@b</contact><x:z xmlns:x="urn:x"/><status><basic>open</basic></status></tuple>`, 0))
 	var got []string
-	for i := range c.Doc.Elements {
-		got = append(got, c.Doc.Elements[i].Local)
+	for i := range c.Index().Doc.Elements {
+		got = append(got, c.Index().Doc.Elements[i].Local)
 	}
 	want := "presence tuple status basic z contact note timestamp note person mood note timestamp device deviceID y"
 	if strings.Join(got, " ") != want {
@@ -181,19 +181,19 @@ func TestClashingIDs(t *testing.T) {
 	a := soft(t, "1", `<tuple id="t1"><status/><contact>sip:a@b</contact></tuple>`, 0)
 	b := soft(t, "2", `<tuple id="t1"><status/><contact>sip:c@d</contact></tuple>`, -time.Minute)
 	c := compose(b, a)
-	if len(c.Tuples) != 2 || c.Tuples[0].ID != "t1" || c.Tuples[1].ID == "t1" {
-		t.Fatalf("%+v", c.Tuples)
+	if len(c.Index().Tuples) != 2 || c.Index().Tuples[0].ID != "t1" || c.Index().Tuples[1].ID == "t1" {
+		t.Fatalf("%+v", c.Index().Tuples)
 	}
-	if c.Tuples[1].PublishedID != "t1" {
-		t.Errorf("published id %q", c.Tuples[1].PublishedID)
+	if c.Index().Tuples[1].PublishedID != "t1" {
+		t.Errorf("published id %q", c.Index().Tuples[1].PublishedID)
 	}
-	renamed := c.Tuples[1].ID
+	renamed := c.Index().Tuples[1].ID
 	b.Doc, b.Published = mustParse(t, presence(`<tuple id="t1"><status/><contact>sip:e@f</contact></tuple>`)), now.Add(time.Hour)
-	if c = compose(a, b); c.Tuples[1].ID != renamed {
-		t.Errorf("%s became %s", renamed, c.Tuples[1].ID)
+	if c = compose(a, b); c.Index().Tuples[1].ID != renamed {
+		t.Errorf("%s became %s", renamed, c.Index().Tuples[1].ID)
 	}
-	if c = compose(b); c.Tuples[0].ID != "t1" {
-		t.Errorf("alone it is %s", c.Tuples[0].ID)
+	if c = compose(b); c.Index().Tuples[0].ID != "t1" {
+		t.Errorf("alone it is %s", c.Index().Tuples[0].ID)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestPersonsBecomeOne(t *testing.T) {
 	a := soft(t, "1", `<dm:person id="PID-x"><rpid:activities><rpid:away/></rpid:activities><rpid:mood><rpid:happy/></rpid:mood><dm:note>old</dm:note></dm:person>`, -time.Minute)
 	b := soft(t, "2", `<dm:person id="PID-x"><rpid:activities><rpid:busy/></rpid:activities><dm:timestamp>2026-05-04T12:00:00Z</dm:timestamp></dm:person>`, 0)
 	c := compose(a, b)
-	if len(c.Persons) != 1 || c.Persons[0].ID != "PID-x" {
+	if len(c.Index().Persons) != 1 || c.Index().Persons[0].ID != "PID-x" {
 		t.Fatalf("%s", c.Body)
 	}
 	mustContain(t, c, "rpid:busy", "rpid:happy", ">old<")
@@ -214,7 +214,7 @@ func TestPersonsBecomeOne(t *testing.T) {
 // RFC 5025 §3.3.1.3: persons may be granted by class, so classes are not mixed.
 func TestPersonsOfSeveralClassesStay(t *testing.T) {
 	c := compose(soft(t, "1", `<dm:person id="a"><rpid:class>work</rpid:class></dm:person><dm:person id="b"><rpid:class>home</rpid:class></dm:person>`, 0))
-	if len(c.Persons) != 2 {
+	if len(c.Index().Persons) != 2 {
 		t.Errorf("%s", c.Body)
 	}
 }
@@ -233,7 +233,7 @@ func TestDuplicatePublicationOfOneDevice(t *testing.T) {
 	a := soft(t, "1", fmt.Sprintf(doc, "open", "sip:alice@example.com"), 0)
 	b := soft(t, "2", fmt.Sprintf(doc, "closed", "sip%3Aalice%40example.com"), time.Second)
 	c := compose(a, b)
-	if len(c.Tuples) != 1 || len(c.Devices) != 1 || c.Tuples[0].ID != "s" || c.Devices[0].ID != "d" {
+	if len(c.Index().Tuples) != 1 || len(c.Index().Devices) != 1 || c.Index().Tuples[0].ID != "s" || c.Index().Devices[0].ID != "d" {
 		t.Fatalf("%s", c.Body)
 	}
 	mustContain(t, c, "closed")
@@ -272,7 +272,7 @@ func TestRegistrarTuple(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Compose(Composition{AOR: "sip:alice@example.com", Soft: tt.soft, Registrations: tt.regs, Now: now})
-			if len(c.Tuples) != tt.tuples {
+			if len(c.Index().Tuples) != tt.tuples {
 				t.Errorf("%s", c.Body)
 			}
 			mustContain(t, c, "open")
@@ -297,8 +297,8 @@ func TestNothingIsOffline(t *testing.T) {
 		if !bytes.Equal(c.Body, want) {
 			t.Errorf("%s: %s\nwant %s", name, c.Body, want)
 		}
-		if len(c.Tuples) != 1 || c.Doc.Text(3) != "closed" {
-			t.Errorf("%s: %+v", name, c.Tuples)
+		if len(c.Index().Tuples) != 1 || c.Index().Doc.Text(3) != "closed" {
+			t.Errorf("%s: %+v", name, c.Index().Tuples)
 		}
 	}
 	if _, err := Parse(Offline(`sip:"<a>&"@b`, "t"), xmlscan.DefaultLimits()); err != nil {
@@ -366,7 +366,7 @@ func TestTooLarge(t *testing.T) {
 		return `<tuple id="` + id + `"><status/><note>` + strings.Repeat("x", 150<<10) + `</note></tuple>`
 	}
 	c := compose(soft(t, "1", big("a"), 0), soft(t, "2", big("b"), -time.Minute))
-	if len(c.Tuples) != 1 || c.Tuples[0].ID != "a" {
-		t.Errorf("%+v", c.Tuples)
+	if len(c.Index().Tuples) != 1 || c.Index().Tuples[0].ID != "a" {
+		t.Errorf("%+v", c.Index().Tuples)
 	}
 }

@@ -165,7 +165,7 @@ func expected(model map[string]*modelled, hard, registered bool) map[string]stri
 		want["h"] = "closed"
 	case registered:
 		d := pidf.Compose(pidf.Composition{AOR: amy, Registrations: []pidf.Registration{{ID: "1", Q: 1000}}})
-		want[d.Tuples[0].ID] = "open"
+		want[d.Index().Tuples[0].ID] = "open"
 	default:
 		want[pidf.OfflineTupleID(amy)] = "closed"
 	}
