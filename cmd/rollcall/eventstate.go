@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"rollcall/internal/bus"
 	"rollcall/internal/resourcelist"
 	"rollcall/policy"
 	dialoginfo "rollcall/sip/dialog"
@@ -51,20 +50,16 @@ func (n *node) wireEventState(resolver *resourcelist.Resolver) *eventstate.Route
 	}
 	n.dialogRules = policy.NewEngine(n.store, resolver, policy.Options{AUIDs: []string{policy.AUIDDialogRules}})
 	n.dialogs = dialoginfo.New(dialoginfo.Config{Config: common, Policy: n.dialogRules, Virtual: cfg.DialogPrivacy})
+	n.wireWatcherInfo()
 	n.published = map[string]published{dialoginfo.Event: n.dialogs, mwi.Event: mwi.New(common)}
 	router := &eventstate.Router{
 		Admission: admission, Users: n.users,
 		Packages: map[string]eventstate.Publisher{presence.Event: n.presence},
 	}
 	for name, p := range n.published {
-		n.notifier.Register(p.Package())
+		n.notifier.Register(n.watchers.record(p.Package()))
 		p.Notify(n.notifier.Changed)
 		router.Packages[name] = p
 	}
 	return router
-}
-
-// dialogRulesChanged tells subscribers of dialogs of new rules.
-func (n *node) dialogRulesChanged(e bus.DocumentChanged) {
-	n.dialogs.DocumentChanged(e.Key, n.notifier.Changed)
 }

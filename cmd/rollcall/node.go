@@ -67,6 +67,7 @@ type node struct {
 	dialogs     *dialoginfo.Service
 	published   map[string]published // by event package; presence is not among them
 	dialogRules *policy.Engine
+	watchers    watcherInfo
 	lists       *rls.Service
 	diff        *xcapdiff.Service
 	registrar   *registrar.Registrar
@@ -148,7 +149,6 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
-	n.notifier.Register(winfo.New(n.presence.Watchers))
 	n.notifier.Register(reg.New(n.contacts))
 	usages := usage.All(usage.Options{
 		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
@@ -235,6 +235,7 @@ func (n *node) endUser(aor string) {
 	for _, name := range n.notifier.Events() {
 		n.notifier.End(name, aor, "noresource")
 	}
+	n.watchers.userGone(n.notifier, aor)
 }
 
 // start listens, takes up the state of an earlier run and opens the gate. The
@@ -288,6 +289,9 @@ func (n *node) restore(ctx context.Context) error {
 	}
 	if err := n.messages.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring messages: %w", err)
+	}
+	if err := winfo.Restore(ctx, n.store, n.watchers.all...); err != nil {
+		return fmt.Errorf("restoring watchers: %w", err)
 	}
 	if err := n.notifier.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring subscriptions: %w", err)

@@ -74,15 +74,38 @@ func (s *Service) DocumentChanged(key store.DocumentKey, changed func(event, res
 // decide tells how a watcher is treated. Users without dialog rules show their
 // dialogs to their own domain, as a PBX does.
 func (s *Service) decide(ctx context.Context, resource, watcher string) (policy.Handling, error) {
+	d, err := s.verdict(ctx, resource, watcher)
+	return d.Handling, err
+}
+
+func (s *Service) verdict(ctx context.Context, resource, watcher string) (policy.Decision, error) {
 	d, err := s.cfg.Policy.Decide(ctx, policy.Request{Presentity: resource, Watcher: watcher, Now: time.Now()})
 	if err != nil || !d.NoPolicy {
-		return d.Handling, err
+		return d, err
 	}
 	_, theirs := sipuri.Split(watcher)
 	if _, ours := sipuri.Split(resource); watcher != "" && theirs == ours {
-		return policy.Allow, nil
+		d.Handling = policy.Allow
+	} else {
+		d.Handling = policy.Block
 	}
-	return policy.Block, nil
+	return d, nil
+}
+
+// Shown tells in what state a subscription of watcher is, and when that may change
+// by the passing of time.
+func (s *Service) Shown(ctx context.Context, resource, watcher string) (event.State, time.Time) {
+	d, err := s.verdict(ctx, resource, watcher)
+	switch {
+	case err != nil:
+		slog.Warn("no decision", "resource", resource, "watcher", watcher, "error", err)
+		return event.Pending, time.Time{}
+	case d.Handling == policy.Block:
+		return event.Terminated, d.Until
+	case d.Handling == policy.Confirm:
+		return event.Pending, d.Until
+	}
+	return event.Active, d.Until
 }
 
 // Package returns the event package.

@@ -21,6 +21,7 @@ type source struct {
 	s    *Service
 	sub  *event.Subscription
 	told []dialog // what the subscriber believes to be alive
+	kept bool     // has been kept waiting: everything is news
 }
 
 // View implements event.Source. A dialog that is over is told of once, to those
@@ -38,11 +39,12 @@ func (src *source) View(full bool) (event.View, bool) {
 	case policy.Block:
 		return event.View{State: event.Terminated, Reason: "rejected"}, true
 	case policy.Confirm:
-		src.told = nil
+		src.told, src.kept = nil, true
 		return event.View{State: event.Pending, Tag: "pending"}, true
 	case policy.Allow:
 		now = src.s.visible(src.sub.Resource, src.sub.Watcher)
 	}
+	full, src.kept = full || src.kept, false
 	shown := alive(now)
 	if !full {
 		if shown = src.changes(now); len(shown) == 0 {

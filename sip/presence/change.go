@@ -21,6 +21,8 @@ func (s *Service) DocumentChanged(ev bus.DocumentChanged) {
 	for _, aor := range s.cfg.Policy.DocumentChanged(ev.Key) {
 		if p := s.find(aor); p != nil {
 			p.mark(markRules)
+		} else {
+			(*s.notify.Load())(WinfoEvent, aor) // who is let in may watch that, too
 		}
 	}
 }
@@ -37,19 +39,16 @@ func (s *Service) UserChanged(aor string) {
 func (p *presentity) reevaluate() {
 	var b store.Batch
 	now := time.Now()
-	changed := false
 	if !p.known.Load() {
-		changed = p.watchers.Close(now, &b)
+		p.watchers.Close(now, &b)
 	} else if snap, err := p.snapshot(p.s.ctx); err == nil {
-		changed = p.watchers.Review(func(watcher string) event.State {
+		p.watchers.Review(func(watcher string) event.State {
 			h, _ := p.decide(p.s.ctx, watcher, snap)
 			return stateOf(h)
 		}, now, &b)
 	}
 	p.commitLater(b)
-	if changed {
-		p.winfoChanged()
-	}
+	p.winfoChanged() // who may know of it may be others now, too
 	for _, w := range p.watches {
 		if p.watchers.Get(winfo.ID(w.ID)) == nil {
 			p.judge(w) // blocked until now, perhaps

@@ -52,7 +52,7 @@ func (d *document) add(w *store.Watcher, now time.Time) {
 
 // finish returns the whole document. The list is there even when it is empty:
 // clients look for it.
-func (d *document) finish(version uint32, full bool, resource string) []byte {
+func (d *document) finish(version uint32, full bool, resource, watched string) []byte {
 	state := "partial"
 	if full {
 		state = "full"

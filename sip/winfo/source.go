@@ -1,6 +1,7 @@
 package winfo
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -17,10 +18,15 @@ const maxDocument = 192 << 10
 // source is one subscription to watcher information.
 type source struct {
 	s        *event.Subscription
+	watched  string // the package
 	watchers Watchers
+	shown    Shown     // nil for those who may know all
 	told     []told    // by id
 	last     time.Time // when the last document was made
 }
+
+// decideWithin bounds how long a view waits for the rules.
+const decideWithin = 5 * time.Second
 
 // told is what the subscriber knows of one watcher.
 type told struct{ id, status, cause string }
@@ -29,6 +35,16 @@ func byID(t told, id string) int { return strings.Compare(t.id, id) }
 
 // View implements event.Source.
 func (w *source) View(full bool) (event.View, bool) {
+	if w.shown != nil {
+		switch w.state() {
+		case event.Terminated:
+			return event.View{State: event.Terminated, Reason: "rejected"}, true
+		case event.Pending:
+			w.told, w.last = nil, time.Time{}
+			return event.View{State: event.Pending, Tag: "pending"}, true
+		}
+	}
+	full = full || w.last.IsZero()
 	now := time.Now()
 	current := usable(w.watchers(w.s.Resource))
 	// The end of a watcher whose record is gone can only be told by a full list.
@@ -68,9 +84,16 @@ func (w *source) View(full bool) (event.View, bool) {
 	return event.View{
 		State:       event.Active,
 		ContentType: contentType,
-		Body:        doc.finish(w.s.NextVersion(), full, w.s.Resource),
+		Body:        doc.finish(w.s.NextVersion(), full, w.s.Resource, w.watched),
 		Tag:         digest(next),
 	}, true
+}
+
+func (w *source) state() event.State {
+	ctx, cancel := context.WithTimeout(context.Background(), decideWithin)
+	defer cancel()
+	state, _ := w.shown(ctx, w.s.Resource, w.s.Watcher)
+	return state
 }
 
 // reports decides whether a watcher goes into the next document.

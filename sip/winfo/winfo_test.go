@@ -47,7 +47,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	d := &desk{t: t}
-	src, err := New(func(string) []Watcher { return d.list }).Open(context.Background(),
+	src, err := New(Config{Watched: "presence", Watchers: func(string) []Watcher { return d.list }}).Open(context.Background(),
 		&event.Subscription{Event: "presence.winfo", Resource: amy, Watcher: amy})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func watcher(id, status, cause string) Watcher {
 
 // RFC 3857 §4.6: who may know.
 func TestOwnerOnly(t *testing.T) {
-	p := New(func(string) []Watcher { return nil })
+	p := New(Config{Watched: "presence", Watchers: func(string) []Watcher { return nil }})
 	for _, who := range []string{"sip:bob@example.test", ""} {
 		_, err := p.Open(context.Background(), &event.Subscription{Resource: amy, Watcher: who})
 		if refusal, ok := err.(*event.Refusal); !ok || refusal.Status != 403 {
@@ -259,7 +259,7 @@ func BenchmarkPartial(b *testing.B) {
 	for i := range list {
 		list[i] = watcher(fmt.Sprintf("w%04d", i), "active", "subscribe")
 	}
-	src, err := New(func(string) []Watcher { return list }).Open(context.Background(), &event.Subscription{Resource: amy, Watcher: amy})
+	src, err := New(Config{Watched: "presence", Watchers: func(string) []Watcher { return list }}).Open(context.Background(), &event.Subscription{Resource: amy, Watcher: amy})
 	if err != nil {
 		b.Fatal(err)
 	}

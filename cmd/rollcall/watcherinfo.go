@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"rollcall/internal/bus"
+	"rollcall/internal/config"
+	dialoginfo "rollcall/sip/dialog"
+	"rollcall/sip/event"
+	"rollcall/sip/presence"
+	"rollcall/sip/winfo"
+)
+
+const (
+	maxWaiting = 100            // watchers of one resource without a decision
+	giveUp     = 72 * time.Hour // how long they wait for one
+
+	auidWatchers = "org.openxcap.watchers" // lists them over XCAP
+)
+
+// watcherInfo is the watcher information of all packages: of presence, which keeps
+// its watchers itself, of dialog, and of these two again (RFC 3857 §4.6).
+type watcherInfo struct {
+	dialogs *winfo.Records // watchers of dialogs
+	all     []*winfo.Records
+	names   []string // of the packages
+}
+
+// wireWatcherInfo makes the records of watchers and registers the packages that
+// tell of them. What is not recorded has no watcher information: 489.
+func (n *node) wireWatcherInfo() {
+	delegate := winfoDelegates(n.cfg)
+	// Who is let in is told of its own subscriptions only.
+	seen := func(ctx context.Context, resource, watcher string) (event.State, time.Time) {
+		return n.presence.View(ctx, resource, watcher).State, time.Time{} // presence tells of changes by time
+	}
+	w := &n.watchers
+	w.dialogs = n.records(dialoginfo.Event, n.dialogs.Shown, maxWaiting)
+	for _, cfg := range []winfo.Config{
+		{Watched: presence.Event, Watchers: n.presence.Watchers, Shown: seen, Delegate: delegate},
+		{Watched: dialoginfo.Event, Watchers: w.dialogs.Watchers, Shown: n.dialogs.Shown, Delegate: delegate},
+	} {
+		pkg := winfo.New(cfg)
+		// Nobody waits to watch watchers: the owner does not decide about that.
+		records := n.records(pkg.Event(), pkg.Shown, 0)
+		again := winfo.New(winfo.Config{Watched: pkg.Event(), Watchers: records.Watchers})
+		n.notifier.Register(records.Wrap(pkg))
+		n.notifier.Register(again)
+		w.names = append(w.names, pkg.Event(), again.Event())
+		w.all = append(w.all, records)
+	}
+	w.all = append(w.all, w.dialogs)
+}
+
+func (n *node) records(event string, shown winfo.Shown, waiting int) *winfo.Records {
+	return winfo.NewRecords(event, winfo.RecordsConfig{
+		Store: n.store, Pool: n.pool, Wheel: n.wheel, Shown: shown, Changed: n.notifier.Changed,
+		Limits: winfo.Limits{Live: n.cfg.MaxWatchers, Waiting: waiting, GiveUp: giveUp},
+	})
+}
+
+// record has the subscriptions of a package recorded that has watcher information.
+func (w *watcherInfo) record(pkg event.Package) event.Package {
+	if pkg.Event() == dialoginfo.Event {
+		return w.dialogs.Wrap(pkg)
+	}
+	return pkg
+}
+
+// userGone ends what watcher information there is of an account that was removed.
+func (w *watcherInfo) userGone(n *event.Notifier, aor string) {
+	for _, name := range w.names {
+		n.End(name, aor, "noresource")
+	}
+	for _, r := range w.all {
+		r.Close(aor)
+	}
+}
+
+// dialogRulesChanged tells subscribers of dialogs, and who waits to be one, of new
+// rules.
+func (n *node) dialogRulesChanged(e bus.DocumentChanged) {
+	n.dialogs.DocumentChanged(e.Key, func(event, resource string) {
+		n.notifier.Changed(event, resource)
+		n.watchers.dialogs.Review(resource)
+	})
+}
+
+// winfoDelegates are the users that may know of all watchers of an owner: those
+// that the configuration lets read the owner's list of watchers over XCAP.
+func winfoDelegates(cfg *config.Config) func(owner, user string) bool {
+	grants, _ := cfg.Grants(cfg.Domain[0]) // checked by Normalize
+	type pair struct{ owner, user string }
+	may := make(map[pair]bool)
+	for _, g := range grants {
+		if g.AUID == "" || g.AUID == auidWatchers {
+			may[pair{g.Owner, g.User}] = true
+		}
+	}
+	return func(owner, user string) bool { return may[pair{owner, user}] }
+}

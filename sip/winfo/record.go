@@ -1,0 +1,100 @@
+package winfo
+
+import (
+	"context"
+
+	"rollcall/internal/store"
+	"rollcall/sip/event"
+)
+
+// Wrap returns pkg with its subscriptions recorded. Of the optional parts of
+// event.Source those of pkg may have Recorder.
+func (r *Records) Wrap(pkg event.Package) event.Package { return recorded{pkg, r} }
+
+type recorded struct {
+	event.Package
+	r *Records
+}
+
+// Open implements event.Package.
+func (p recorded) Open(ctx context.Context, s *event.Subscription) (event.Source, error) {
+	inner, err := p.Package.Open(ctx, s)
+	if err != nil {
+		if s.Restored {
+			var b store.Batch
+			p.r.depart(s.Resource, ID(s.ID), "rejected", &b)
+			p.r.settle(s.Resource, false, b)
+		}
+		return nil, err
+	}
+	src := &recording{Source: inner, r: p.r, s: s}
+	src.state = p.r.decide(ctx, s.Resource, s.Watcher)
+	if s.Restored {
+		src.list(src.state)
+	}
+	return src, nil
+}
+
+// recording is a subscription that is recorded.
+type recording struct {
+	event.Source
+	r      *Records
+	s      *event.Subscription
+	state  event.State // as decided at first
+	stored bool        // as pending, with the subscription
+}
+
+// View implements event.Source.
+func (src *recording) View(full bool) (event.View, bool) {
+	v, ok := src.Source.View(full)
+	if ok {
+		src.list(v.State)
+	}
+	return v, ok
+}
+
+// list brings the records in line with what the watcher is shown. The end is told
+// of by Ended, and a poll by one who is let in is not worth telling (RFC 3857
+// §4.7.2).
+func (src *recording) list(shown event.State) {
+	if shown == event.Terminated || src.s.Fetch && shown == event.Active {
+		return
+	}
+	src.r.admit(src.s.Resource, src.entry(), shown)
+}
+
+// Record implements event.Recorder: that somebody asks to be let in must last.
+func (src *recording) Record(b *store.Batch) {
+	if inner, ok := src.Source.(event.Recorder); ok {
+		inner.Record(b)
+	}
+	if src.state != event.Pending {
+		return
+	}
+	e := src.entry()
+	d := src.r.obtain(e.Presentity)
+	if old := d.table.Get(e.ID); old != nil {
+		if old.Status != Pending {
+			return
+		}
+		e.Cause, e.Since = old.Cause, old.Since
+	}
+	b.Watchers = append(b.Watchers, d.table.Row(e.Watcher))
+	src.stored = true
+}
+
+// Ended implements event.Source.
+func (src *recording) Ended(reason string, b *store.Batch) {
+	src.Source.Ended(reason, b)
+	src.r.depart(src.s.Resource, ID(src.s.ID), reason, b)
+}
+
+// entry is the entry of this subscription.
+func (src *recording) entry() Entry {
+	s := src.s
+	return Entry{Stored: src.stored, Watcher: store.Watcher{
+		Presentity: s.Resource, Event: src.r.event, ID: ID(s.ID), Watcher: s.Watcher,
+		DisplayName: s.DisplayName, Status: Pending, Cause: "subscribe",
+		Since: s.Created, Expires: s.Expires,
+	}}
+}
