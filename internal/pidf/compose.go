@@ -94,11 +94,11 @@ func (c *composing) attempt() *Composed {
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.Kind, b.Kind) })
 	w := newWriter(c, parts)
+	if len(parts) == 0 || parts[0].source == FromCall {
+		w.offline()
+	}
 	for i := range parts {
 		w.part(&parts[i])
-	}
-	if len(parts) == 0 {
-		w.offline()
 	}
 	if !w.finish() {
 		return nil

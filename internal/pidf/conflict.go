@@ -25,10 +25,10 @@ var restrictions = map[string]int8{
 	"working": occupied, "playing": occupied, "looking-for-work": occupied,
 }
 
-// others are words that clients write into the activity other.
-var others = map[string]int8{
-	"busy": engaged, "dnd": engaged, "do not disturb": engaged, "do-not-disturb": engaged,
-	"away": away, "extended-away": away, "idle": away, "offline": away, "be right back": away,
+// words are those that clients write into the activity other, and what they mean.
+var words = map[string]string{
+	"busy": "busy", "dnd": "busy", "do not disturb": "busy", "do-not-disturb": "busy",
+	"away": "away", "extended-away": "away", "idle": "away", "offline": "away", "be right back": "away",
 }
 
 // restriction is that of the most restrictive activity.
@@ -38,7 +38,7 @@ func restriction(d *xmlscan.Doc, activities int) (r int8) {
 		switch {
 		case e.Space != RPID:
 		case e.Local == "other":
-			r = max(r, others[strings.ToLower(trimmed(d, i))])
+			r = max(r, restrictions[words[strings.ToLower(trimmed(d, i))]])
 		default:
 			r = max(r, restrictions[e.Local])
 		}

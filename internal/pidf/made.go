@@ -94,11 +94,11 @@ func priority(q int) string {
 
 // caller is the person of whom only a call is known.
 func caller() *piece {
-	const open = `<dm:person xmlns:dm="` + DataModel + `" xmlns:rpid="` + RPID + `" id="`
-	const text = open + `"><rpid:activities><rpid:on-the-phone/></rpid:activities></dm:person>`
+	const open, id = `<dm:person xmlns:dm="` + DataModel + `" xmlns:rpid="` + RPID + `" id="`, "phone"
+	const text = open + id + `"><rpid:activities><rpid:on-the-phone/></rpid:activities></dm:person>`
 	return &piece{
 		Component: Component{Kind: Person}, text: []byte(text),
-		ids: []place{{from: int32(len(open)), to: int32(len(open)), id: "phone", own: true}},
+		ids: []place{{from: int32(len(open)), to: int32(len(open + id)), id: id, own: true}},
 	}
 }
 
