@@ -14,7 +14,7 @@ const maxChanges = 32
 // Diff makes a patch that turns one document into the other, byte for byte. ok
 // is false when there is none, or none that is much smaller than the document.
 func Diff(from, to []byte) (ops []Op, ok bool) {
-	lim := xmlscan.Limits{Bytes: max(len(from), len(to))}
+	lim := xmlscan.Limits{Bytes: len(from) + len(to)} // in between it may have something of both
 	a, err := xmlscan.Scan(from, lim)
 	if err != nil {
 		return nil, false
@@ -166,6 +166,13 @@ func (c *comparison) children(i, k int, sel string) bool {
 		back++
 	}
 	gone, come := olds[front:len(olds)-back], news[front:len(news)-back]
+	if len(gone) > 0 && len(come) > 0 {
+		before := len(c.ops)
+		if c.aligned(olds, news, k, sel) {
+			return true
+		}
+		c.ops = c.ops[:before]
+	}
 	switch {
 	case len(gone) == len(come):
 		return c.pairs(gone, come, news, front, sel)
