@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,7 +132,15 @@ func (c *sipClient) read() {
 func (c *sipClient) aor() string { return "sip:" + c.user + "@" + domain }
 
 func (c *sipClient) contact() string {
-	return fmt.Sprintf("<sip:%s@%s;transport=%s>", c.user, c.conn.LocalAddr(), c.network)
+	return fmt.Sprintf("<sip:%s@%s;transport=%s>", c.user, c.conn.LocalAddr(), c.transport())
+}
+
+// transport is the network as URIs name it (RFC 7118 §5.2: ws for both kinds).
+func (c *sipClient) transport() string {
+	if c.network == "wss" {
+		return "ws"
+	}
+	return c.network
 }
 
 // next returns the next message that arrives.
@@ -219,16 +228,22 @@ func (c *sipClient) do(r request) *message {
 	if m.status() != 401 || r.bare {
 		return m
 	}
-	chal, err := digest.ParseChallenge(m.header.Values("WWW-Authenticate")[0])
+	c.send(r, "Authorization: "+authorize(c.t, c, r, m.header.Values("WWW-Authenticate")[0]))
+	return c.answer()
+}
+
+// authorize returns the credentials of c for a challenge.
+func authorize(t *testing.T, c *sipClient, r request, challenge string) string {
+	t.Helper()
+	chal, err := digest.ParseChallenge(challenge)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	cred, err := digest.Digest(chal, digest.Options{Method: r.method, URI: r.uri, Username: c.user, Password: c.password, Count: 1})
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	c.send(r, "Authorization: "+cred.String())
-	return c.answer()
+	return cred.String()
 }
 
 // want does r and fails unless the answer has the status.
@@ -244,6 +259,14 @@ func (c *sipClient) want(status int, r request) *message {
 // incoming returns the next request and answers it with 200.
 func (c *sipClient) incoming(method string) *message {
 	c.t.Helper()
+	m := c.arriving(method)
+	c.reply(m, "200 OK")
+	return m
+}
+
+// arriving returns the next request, which is still to be answered.
+func (c *sipClient) arriving(method string) *message {
+	c.t.Helper()
 	var m *message
 	if len(c.requests) > 0 {
 		m, c.requests = c.requests[0], c.requests[1:]
@@ -253,14 +276,14 @@ func (c *sipClient) incoming(method string) *message {
 	if m.method() != method {
 		c.t.Fatalf("want a %s, got\n%s", method, m)
 	}
-	c.reply(m)
 	return m
 }
 
-func (c *sipClient) reply(m *message) {
+// reply answers a request with a status line and header lines.
+func (c *sipClient) reply(m *message, status string, lines ...string) {
 	c.t.Helper()
 	var b strings.Builder
-	b.WriteString("SIP/2.0 200 OK\r\n")
+	b.WriteString("SIP/2.0 " + status + "\r\n")
 	for _, name := range []string{"Via", "From", "To", "Call-Id", "Cseq"} {
 		for _, v := range m.header[name] {
 			if name == "To" && !strings.Contains(v, "tag=") {
@@ -269,8 +292,26 @@ func (c *sipClient) reply(m *message) {
 			b.WriteString(name + ": " + v + "\r\n")
 		}
 	}
+	for _, l := range lines {
+		b.WriteString(l + "\r\n")
+	}
 	b.WriteString("Content-Length: 0\r\n\r\n")
 	c.raw(b.String())
+}
+
+// silent fails if anything arrives within a while.
+func (c *sipClient) silent(d time.Duration) {
+	c.t.Helper()
+	if len(c.requests) > 0 {
+		c.t.Fatalf("%s: nothing was to come, got\n%s", c.user, c.requests[0])
+	}
+	select {
+	case m, ok := <-c.in:
+		if ok {
+			c.t.Fatalf("%s: nothing was to come, got\n%s", c.user, m)
+		}
+	case <-time.After(d):
+	}
 }
 
 // register makes or ends a binding.
@@ -303,6 +344,33 @@ func (c *sipClient) subscribe(uri, event, accept string) *dialog {
 	return d
 }
 
+// watch opens a subscription to presence as plain clients do. lines stand in for
+// or follow the usual header lines.
+func (c *sipClient) watch(presentity *sipClient, lines ...string) *dialog {
+	c.t.Helper()
+	d := &dialog{c: c, r: subscribing(c, presentity.aor(), lines...)}
+	d.accepted(c.want(200, d.r))
+	return d
+}
+
+// subscribing is a SUBSCRIBE to presence; a line without value removes the usual one.
+func subscribing(c *sipClient, uri string, lines ...string) request {
+	r := request{method: "SUBSCRIBE", uri: uri, to: uri, callID: rand.Text()}
+	usual := []string{"Event: presence", "Contact: " + c.contact(), "Expires: 600"}
+	for _, u := range usual {
+		name, _, _ := strings.Cut(u, ":")
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+":") }) {
+			r.lines = append(r.lines, u)
+		}
+	}
+	for _, l := range lines {
+		if !strings.HasSuffix(l, ":") {
+			r.lines = append(r.lines, l)
+		}
+	}
+	return r
+}
+
 func (d *dialog) accepted(m *message) {
 	d.c.t.Helper()
 	if len(d.c.requests) > 0 {
@@ -312,7 +380,7 @@ func (d *dialog) accepted(m *message) {
 		d.r.toTag = tag
 	}
 	contact := m.get("Contact")
-	if !strings.Contains(contact, ";transport=tcp") {
+	if d.c.network != "udp" && !strings.Contains(contact, ";transport="+d.c.transport()) {
 		d.c.t.Fatalf("Contact of the 200 is %q", contact)
 	}
 	d.r.to = d.r.uri
@@ -320,8 +388,13 @@ func (d *dialog) accepted(m *message) {
 }
 
 // refresh sends an in-dialog SUBSCRIBE over connection c.
-func (d *dialog) refresh(c *sipClient, expires int) *message {
+func (d *dialog) refresh(c *sipClient, expires int, more ...string) *message {
 	c.t.Helper()
+	return c.want(200, d.again(c, expires, more...))
+}
+
+// again is the SUBSCRIBE that refreshes d over connection c.
+func (d *dialog) again(c *sipClient, expires int, more ...string) request {
 	c.cseq, c.tag, d.c = max(c.cseq, d.c.cseq), d.c.tag, c
 	r := d.r
 	r.uri = d.target
@@ -334,7 +407,8 @@ func (d *dialog) refresh(c *sipClient, expires int) *message {
 			r.lines[i] = "Contact: " + c.contact()
 		}
 	}
-	return c.want(200, r)
+	r.lines = append(r.lines, more...)
+	return r
 }
 
 // notify returns the next NOTIFY of the dialog.

@@ -54,7 +54,6 @@ func TestSecureSIP(t *testing.T) {
 		done := make(chan *message, 1)
 		go func() {
 			m := c.to.incoming("MESSAGE")
-			c.to.reply(m)
 			done <- m
 		}()
 		c.from.want(200, request{method: "MESSAGE", uri: c.to.aor(), from: c.from.aor(), to: c.to.aor(), callID: c.from.tag + c.to.tag,
