@@ -26,7 +26,7 @@ func benchmarkList(b *testing.B, n int) (*list, *fakePresence) {
 		fake.views[members[i]] = active(fmt.Sprintf("<presence n='%d'>%500s</presence>", i, ""))
 	}
 	r.putServices(`<list>` + entries(members...) + `</list>`)
-	w := r.lists.Wrap(plainPackage{})
+	w := r.lists.Wrap(plainPackage{}, Presentities(fake))
 	source, err := w.Open(b.Context(), &event.Subscription{ID: "00bench", Event: "presence", Resource: theirs, Watcher: amy, Supported: []string{"eventlist"}})
 	if err != nil {
 		b.Fatal(err)

@@ -28,11 +28,11 @@ func (s *Service) Covers(ctx context.Context, row store.Subscription, member str
 	if err != nil {
 		return false, problemOnly(err)
 	}
-	c, err := (&list{svc: s, sub: sub, at: at, event: row.Event}).content(ctx)
+	c, err := (&list{svc: s, sub: sub, at: at}).content(ctx)
 	if err != nil {
 		return false, problemOnly(err)
 	}
-	return slices.ContainsFunc(c.entries, func(e resourcelist.Entry) bool { return e.Problem == "" && e.URI == member }), nil
+	return slices.ContainsFunc(c.Entries, func(e resourcelist.Entry) bool { return e.Problem == "" && e.URI == member }), nil
 }
 
 // problemOnly passes errors of the store: a list that is not one has no members.

@@ -1,9 +1,7 @@
 package rls
 
 import (
-	"context"
-	"errors"
-	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,20 +9,22 @@ import (
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
 	"rollcall/sip/event"
-	"rollcall/sip/presence"
 	"rollcall/sip/wire"
 )
 
-// list is one list subscription: the Source behind it. Unless said otherwise
-// its fields belong to the shard of the subscription.
+// list is one list as a subscriber sees it: the Source behind a list subscription,
+// or a list in it. Unless said otherwise its fields belong to the shard of the
+// subscription.
 type list struct {
-	svc   *Service
-	sub   *event.Subscription
-	at    place
-	event string
-	types []string // media types of member documents
-	body  []byte   // the list, when it came in a SUBSCRIBE
+	svc  *Service
+	pkg  *wrapped
+	sub  *event.Subscription
+	at   place
+	body []byte  // the list, when it came in a SUBSCRIBE
+	in   *member // of which list it is; nil: it is the one subscribed to
+	nest nesting
 
+	name    resourcelist.Name
 	order   []*member           // as the list has them
 	members map[string]*member  // by URI; those that left and are not told of yet, too
 	reading uint32              // counts how often the list was read
@@ -33,6 +33,7 @@ type list struct {
 
 	mu      sync.Mutex
 	changed []*member // may differ from what the watcher was told
+	changes uint64    // counts them
 	stale   bool      // a document the list was read from changed
 	armed   bool      // timer is set
 	sent    time.Time // when the newest NOTIFY was made
@@ -40,10 +41,9 @@ type list struct {
 	timer   wheel.Timer
 }
 
-const (
-	readTimeout = 10 * time.Second
-	retry       = 5 * time.Second // until a list that could not be read is read again
-)
+func newList(pkg *wrapped, sub *event.Subscription, at place) *list {
+	return &list{svc: pkg.lists, pkg: pkg, sub: sub, at: at, members: make(map[string]*member)}
+}
 
 // acceptable checks what the newest SUBSCRIBE says of bodies. RFC 4662 §4.3: Accept
 // names the types of lists and one of the package. RFC 3261 §8.2.3: there is no
@@ -55,16 +55,16 @@ func (l *list) acceptable() error {
 	if len(l.sub.Accept) == 0 {
 		return nil
 	}
-	if l.sub.Accepts(typeMultipart) && l.sub.Accepts(typeRLMI) && acceptsAny(l.sub, l.types) {
+	if l.sub.Accepts(typeMultipart) && l.sub.Accepts(typeRLMI) && acceptsAny(l.sub, l.pkg.plain) {
 		return nil
 	}
-	return notAcceptable(append([]string{typeMultipart, typeRLMI}, l.types...)...)
+	return notAcceptable(append([]string{typeMultipart, typeRLMI}, l.pkg.plain...)...)
 }
 
 // Headers are for every 2xx and NOTIFY. RFC 4662 §4.1.
 func (l *list) Headers() []wire.Header { return requireEventlist() }
 
-// Refreshed lets the members' watcher information know the new end.
+// Refreshed lets those who watch the members know the new end.
 func (l *list) Refreshed() error {
 	if err := l.acceptable(); err != nil {
 		return err
@@ -72,10 +72,14 @@ func (l *list) Refreshed() error {
 	if err := l.replace(); err != nil {
 		return err
 	}
+	l.rewatch()
+	return nil
+}
+
+func (l *list) rewatch() {
 	for _, m := range l.order {
 		l.watch(m)
 	}
-	return nil
 }
 
 // Ended stops watching the members.
@@ -87,6 +91,9 @@ func (l *list) Ended(reason string, _ *store.Batch) {
 		l.svc.cfg.Wheel.Cancel(&l.timer)
 	}
 	l.svc.index.remove(l)
+	if l.in != nil {
+		l.root().nest.count--
+	}
 	for _, m := range l.members {
 		l.unwatch(m, reason)
 	}
@@ -99,6 +106,8 @@ func (l *list) note(m *member) {
 		l.mu.Unlock()
 		return
 	}
+	l.changes++
+	m.change = l.changes
 	if !m.marked {
 		m.marked = true
 		l.changed = append(l.changed, m)
@@ -109,13 +118,22 @@ func (l *list) note(m *member) {
 	}
 	l.mu.Unlock()
 	if wait <= 0 {
-		l.sub.Changed()
+		l.wake()
 	}
+}
+
+// wake has the list looked at. Any goroutine.
+func (l *list) wake() {
+	if l.in != nil {
+		l.in.changed()
+		return
+	}
+	l.sub.Changed()
 }
 
 // window returns for how long changes are still collected. The caller holds mu.
 func (l *list) window() time.Duration {
-	if l.svc.cfg.Window <= 0 || l.event == dialogEvent {
+	if l.svc.cfg.Window <= 0 || l.sub.Event == dialogEvent || l.in != nil {
 		return 0
 	}
 	return time.Until(l.sent.Add(l.svc.cfg.Window))
@@ -131,11 +149,11 @@ func (l *list) outdated() {
 	closed := l.closed
 	l.mu.Unlock()
 	if !closed {
-		l.sub.Changed()
+		l.wake()
 	}
 }
 
-// arm has the engine told after some time. The caller holds mu.
+// arm has the list looked at after some time. The caller holds mu.
 func (l *list) arm(after time.Duration) {
 	if l.armed || l.closed {
 		return
@@ -145,11 +163,11 @@ func (l *list) arm(after time.Duration) {
 		l.mu.Lock()
 		l.armed = false
 		l.mu.Unlock()
-		l.sub.Changed()
+		l.wake()
 	})
 }
 
-// take returns what was marked and clears it.
+// take returns what was marked, most recently changed first, and clears it.
 func (l *list) take() (changed []*member, stale bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,7 +176,20 @@ func (l *list) take() (changed []*member, stale bool) {
 	for _, m := range changed {
 		m.marked = false
 	}
+	slices.SortStableFunc(changed, byChange)
 	return changed, stale
+}
+
+// recent returns the members, most recently changed first.
+func (l *list) recent() []*member {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changes == 0 {
+		return l.order
+	}
+	members := slices.Clone(l.order)
+	slices.SortStableFunc(members, byChange)
+	return members
 }
 
 // putBack marks members that did not fit.
@@ -173,96 +204,20 @@ func (l *list) putBack(rest []*member) {
 	}
 }
 
-// read flattens the list and remembers what it depends on.
-func (l *list) read(ctx context.Context) (content, error) {
-	x := &l.svc.index
-	before := x.generation(l.at.owner)
-	c, err := l.content(ctx)
-	x.set(l, c.deps)
-	if x.generation(l.at.owner) != before {
-		l.outdated() // something changed while we were reading
-	}
-	return c, err
-}
-
-func (l *list) content(ctx context.Context) (content, error) {
-	if l.at.recipients {
-		return l.svc.readRecipients(ctx, l.at, l.sub.Body)
-	}
-	return l.svc.read(ctx, l.at, l.event)
-}
-
-// reread brings the members up to date after a change of a document. It returns
-// those to tell of, and whether the list is still there.
-func (l *list) reread() (changed []*member, ok bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-	defer cancel()
-	c, err := l.read(ctx)
-	var wrong *packageError
-	switch {
-	case err == nil:
-		return l.apply(c), true
-	case errors.Is(err, errNoList), errors.As(err, &wrong):
-		return nil, false
-	case errors.Is(err, resourcelist.ErrUnresolved):
-		slog.Warn("list cannot be resolved, members stay", "list", l.at.resource, "err", err)
-	default:
-		slog.Warn("list cannot be read, trying again", "list", l.at.resource, "err", err)
-		l.mu.Lock()
-		l.stale = true
-		l.arm(retry)
-		l.mu.Unlock()
-	}
-	return nil, true
-}
-
-// apply makes the entries the members and returns those that are new, gone or
-// renamed.
-func (l *list) apply(c content) (changed []*member) {
-	before := l.order
-	l.order = make([]*member, 0, len(c.entries))
-	l.reading++
-	for _, e := range c.entries {
-		if e.Problem != "" {
-			slog.Info("list entry cannot be resolved", "list", l.at.resource, "entry", e.URI, "problem", e.Problem)
-			if e.Reference {
-				continue
-			}
-		}
-		m := l.members[e.URI]
-		if m == nil {
-			m = newMember(l, e)
-			l.members[e.URI] = m
-		}
-		if !m.listed && !l.sub.Fetch {
-			l.watch(m)
-		}
-		if !m.listed || m.name != e.DisplayName {
-			changed = append(changed, m)
-		}
-		m.name, m.listed, m.reading = e.DisplayName, true, l.reading
-		l.order = append(l.order, m)
-	}
-	for _, m := range before {
-		if m.reading != l.reading {
-			m.listed = false
-			l.unwatch(m, "timeout")
-			changed = append(changed, m)
-		}
-	}
-	return changed
-}
-
-// watch registers the owner as a watcher of a local member, or renews that.
+// watch registers the subscriber as a watcher of a member, or renews that.
 func (l *list) watch(m *member) {
-	if m.kind != local {
+	if m.nested != nil {
+		m.nested.rewatch()
+	}
+	members := m.members()
+	if members == nil {
 		return
 	}
 	m.watched = true
-	l.svc.cfg.Presence.Watch(presence.Watch{
+	members.Watch(event.Watch{
 		ID:          l.watchID(m),
-		Presentity:  m.uri,
-		Watcher:     l.at.owner,
+		Resource:    m.uri,
+		Watcher:     l.sub.Watcher,
 		DisplayName: l.sub.DisplayName,
 		Expires:     l.sub.Expires,
 		Changed:     m.changed,
@@ -270,12 +225,23 @@ func (l *list) watch(m *member) {
 }
 
 func (l *list) unwatch(m *member, reason string) {
+	if m.nested != nil {
+		m.nested.Ended(reason, nil)
+	}
 	if !m.watched {
 		return
 	}
 	m.watched = false
-	l.svc.cfg.Presence.Unwatch(m.uri, l.watchID(m), reason)
+	m.members().Unwatch(m.uri, l.watchID(m), reason)
 }
 
 // watchID is the same after a restart.
-func (l *list) watchID(m *member) string { return l.sub.ID + " " + m.uri }
+func (l *list) watchID(m *member) string { return l.path() + " " + m.uri }
+
+// path names the list within all lists: the subscription, and the lists on the way.
+func (l *list) path() string {
+	if l.in == nil {
+		return l.sub.ID
+	}
+	return l.in.list.path() + " " + l.at.resource
+}

@@ -1,38 +1,54 @@
 package rls
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 
 	"rollcall/internal/resourcelist"
-	"rollcall/internal/sipuri"
 	"rollcall/internal/xmlscan"
 	"rollcall/sip/event"
 )
 
 // member is one resource of a list.
 type member struct {
-	list *list
-	uri  string
-	name string
-	kind kind
-	told state
+	list   *list
+	uri    string
+	name   resourcelist.Name
+	kind   kind
+	reason string // why nobody answers for it
+	nested *list  // that it is
+	told   state
 
 	listed  bool   // it is in the list; otherwise it left and is to be told of
-	watched bool   // presence knows the owner as its watcher
+	watched bool   // the subscriber is known as its watcher
 	reading uint32 // of the list it was last seen in
+	place   int32  // in the list
 	marked  bool   // in list.changed; guarded by list.mu
+	change  uint64 // the newest, of list.changes; guarded by list.mu
 }
 
 // kind says who answers for a member.
 type kind uint8
 
 const (
-	local       kind = iota
-	foreign          // of a domain that is not served here
-	unreachable      // no address that can be subscribed to
+	nobody  kind = iota
+	local        // a resource of this server
+	foreign      // of a domain that is not served here
+	sublist      // the list server: it is a list itself
 )
+
+// members are what m is watched with; nil: it is not.
+func (m *member) members() Members {
+	switch m.kind {
+	case local:
+		return m.list.pkg.local
+	case foreign:
+		return m.list.pkg.foreign
+	}
+	return nil
+}
 
 // state is what a watcher knows of a member.
 type state struct {
@@ -41,47 +57,49 @@ type state struct {
 	state    event.State
 	reason   string
 	tag      string // of the document
-	name     string
+	name     resourcelist.Name
 }
 
-func newMember(l *list, e resourcelist.Entry) *member {
-	m := &member{list: l, uri: e.URI}
-	if e.Problem != "" {
-		m.kind = unreachable
-	} else if _, domain := sipuri.Split(e.URI); !l.svc.domains[domain] {
-		m.kind = foreign
-	}
-	return m
+// document goes with the state of an active member.
+type document struct {
+	contentType string
+	body        []byte
 }
 
-// changed is told by presence, on any goroutine.
+// changed is told by whoever watches m, on any goroutine.
 func (m *member) changed() { m.list.note(m) }
 
-// now returns what is to be known of m, and the document that goes with it.
-func (m *member) now() (state, []byte) {
+// byChange puts the most recently changed first. The caller holds the list's mu.
+func byChange(a, b *member) int { return cmp.Compare(b.change, a.change) }
+
+// now returns what is to be known of m, and the document that goes with it. That of
+// a list in the list is made where there is room for it.
+func (m *member) now(version uint32) (state, document) {
 	s := state{known: true, name: m.name}
 	switch {
-	case !m.listed || m.kind == unreachable:
-		return s.terminated("noresource"), nil
-	case m.kind == foreign:
-		return s.terminated("giveup"), nil
+	case !m.listed:
+		return s.terminated("noresource"), document{}
+	case m.kind == nobody:
+		return s.terminated(m.reason), document{}
+	case m.kind == sublist:
+		return s, document{}
 	}
-	v := m.list.svc.cfg.Presence.View(context.Background(), m.uri, m.list.at.owner)
+	v := m.members().View(context.Background(), m.uri, m.list.sub.Watcher, version)
 	switch {
 	case v.State == event.Terminated:
-		return s.terminated(v.Reason), nil
+		return s.terminated(v.Reason), document{}
 	case v.State == event.Pending:
 		s.instance, s.state = true, event.Pending
-		return s, nil
+		return s, document{}
 	case len(v.Body) == 0: // RFC 4662 §5.5: active needs a document
-		return s, nil
+		return s, document{}
 	}
 	s.instance, s.state, s.tag = true, event.Active, v.Tag
 	if s.tag == "" {
 		sum := sha256.Sum256(v.Body)
 		s.tag = hex.EncodeToString(sum[:16])
 	}
-	return s, v.Body
+	return s, document{v.ContentType, v.Body}
 }
 
 func (s state) terminated(reason string) state {
@@ -114,7 +132,7 @@ func (d *digest) toggle(m *member) {
 	if m.told.instance {
 		b = append(b, 1)
 	}
-	for _, s := range [...]string{m.told.reason, m.told.tag, m.told.name} {
+	for _, s := range [...]string{m.told.reason, m.told.tag, m.told.name.DisplayName, m.told.name.Lang} {
 		b = append(b, 0)
 		b = append(b, s...)
 	}
@@ -130,15 +148,11 @@ func (m *member) appendResource(b []byte, s state, cid string) []byte {
 	b = append(b, `<resource uri="`...)
 	b = xmlscan.EscapeAttr(b, m.uri)
 	b = append(b, `"`...)
-	if s.name == "" && !s.instance {
+	if s.name.DisplayName == "" && !s.instance {
 		return append(b, "/>\n"...)
 	}
 	b = append(b, '>')
-	if s.name != "" {
-		b = append(b, "<name>"...)
-		b = xmlscan.Escape(b, s.name)
-		b = append(b, "</name>"...)
-	}
+	b = appendName(b, s.name)
 	if s.instance {
 		// One notifier, so one instance.
 		b = append(b, `<instance id="1" state="`...)
@@ -156,8 +170,31 @@ func (m *member) appendResource(b []byte, s state, cid string) []byte {
 	return append(b, "</resource>\n"...)
 }
 
+func appendName(b []byte, name resourcelist.Name) []byte {
+	if name.DisplayName == "" {
+		return b
+	}
+	b = append(b, "<name"...)
+	if name.Lang != "" {
+		b = append(b, ` xml:lang="`...)
+		b = append(b, name.Lang...)
+		b = append(b, '"')
+	}
+	b = append(b, '>')
+	b = xmlscan.Escape(b, name.DisplayName)
+	return append(b, "</name>"...)
+}
+
 // briefSize bounds the size of the resource element of m without an instance.
 func (m *member) briefSize() int {
 	const longest = len("&quot;")
-	return len("<resource uri=\"\"><name></name></resource>\n") + longest*(len(m.uri)+len(m.name))
+	return len("<resource uri=\"\"></resource>\n") + longest*len(m.uri) + nameSize(m.name)
+}
+
+func nameSize(name resourcelist.Name) int {
+	if name.DisplayName == "" {
+		return 0
+	}
+	const longest = len("&quot;")
+	return len("<name xml:lang=\"\"></name>") + longest*len(name.DisplayName) + len(name.Lang)
 }

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"rollcall/internal/pidf"
+	"rollcall/internal/resourcelist"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/xmlscan"
 	"rollcall/sip/event"
@@ -16,8 +16,10 @@ import (
 type notification struct {
 	full      bool
 	limit     int
-	linphone  bool // reads it: it finds documents by a bare id, by this spelling of its name
-	size      int  // upper bound of the body
+	version   uint32 // of the NOTIFY
+	title     resourcelist.Name
+	size      int // upper bound of the body
+	documents int
 	resources []resource
 	rest      []*member // did not fit
 }
@@ -25,8 +27,12 @@ type notification struct {
 type resource struct {
 	member *member
 	state  state
-	body   []byte
+	document
 }
+
+// maxDocuments bounds the parts of one NOTIFY: to take them apart is work for the
+// client, and to make them for us.
+const maxDocuments = 1000
 
 // Upper bounds of what stands around resources and documents.
 const (
@@ -35,31 +41,49 @@ const (
 	cidSize   = 256
 )
 
-func newNotification(full bool, limit int) *notification {
-	return &notification{full: full, limit: limit, size: frameSize}
+func newNotification(full bool, limit int, version uint32) *notification {
+	return &notification{full: full, limit: limit, version: version, size: frameSize}
+}
+
+// entitle gives the list a name, as far as there is room.
+func (n *notification) entitle(name resourcelist.Name) {
+	if size := nameSize(name); size <= n.limit/8 {
+		n.title = name
+		n.size += size
+	}
 }
 
 // add adds a resource if there is room for it and another reserve bytes.
-func (n *notification) add(m *member, s state, body []byte, reserve int) bool {
+func (n *notification) add(m *member, s state, doc document, reserve int) bool {
 	size := m.briefSize()
 	if s.instance {
 		size += cidSize + len(s.reason)
 	}
-	if body != nil {
-		size += partSize + len(body)
+	if doc.body != nil {
+		size += partSize + len(doc.contentType) + len(doc.body)
 	}
-	if n.size+size+reserve > n.limit {
+	if n.size+size+reserve > n.limit || doc.body != nil && n.documents == maxDocuments {
 		return false
 	}
+	if doc.body != nil {
+		n.documents++
+	}
 	n.size += size
-	n.resources = append(n.resources, resource{m, s, body})
+	n.resources = append(n.resources, resource{m, s, doc})
 	return true
 }
 
-// render writes the multipart body. RFC 4662 §5, RFC 2387 §3.
-func (n *notification) render(list, subscription string, version uint32) (contentType string, body []byte) {
+// render writes the multipart body. RFC 4662 §5, RFC 2387 §3. version is that of
+// the list, which in a NOTIFY with lists in the list need not be its own.
+func (n *notification) render(l *list, version uint32) (contentType string, body []byte) {
 	// Unique over all time: a subscription's id is, and no version comes twice.
-	stem := subscription + "." + strconv.FormatUint(uint64(version), 10) + "@" + idDomain(list)
+	id := l.sub.ID
+	stem := id + "." + strconv.FormatUint(uint64(n.version), 10)
+	if l.in != nil {
+		id += "." + strconv.Itoa(l.nest.number)
+		stem += "." + strconv.Itoa(l.nest.number)
+	}
+	stem += "@" + idDomain(l.at.resource)
 	root := "list." + stem
 	cids := make([]string, len(n.resources))
 	for i := range n.resources {
@@ -67,18 +91,19 @@ func (n *notification) render(list, subscription string, version uint32) (conten
 			cids[i] = "m" + strconv.Itoa(i) + "." + stem
 		}
 	}
-	rlmi := n.rlmi(list, version, cids)
-	boundary := n.boundary(rlmi, subscription)
+	rlmi := n.rlmi(l.at.resource, version, cids)
+	boundary := n.boundary(rlmi, id)
 
 	b := make([]byte, 0, n.size)
-	b = appendPart(b, boundary, "Content-ID: <"+root+">", typeRLMI, rlmi)
+	b = appendPart(b, boundary, "Content-ID: <"+root+">", typeRLMI+charset, rlmi)
 	for i := range n.resources {
 		if cids[i] != "" {
 			id := "Content-ID: <" + cids[i] + ">"
-			if n.linphone {
+			if l.at.linphone {
+				// It finds documents by a bare id, by this spelling of its name.
 				id = "Content-Id: " + cids[i]
 			}
-			b = appendPart(b, boundary, id, pidf.ContentType, n.resources[i].body)
+			b = appendPart(b, boundary, id, withCharset(n.resources[i].contentType), n.resources[i].body)
 		}
 	}
 	b = append(b, "--"...)
@@ -100,6 +125,7 @@ func (n *notification) rlmi(list string, version uint32, cids []string) []byte {
 	b = append(b, `" fullState="`...)
 	b = strconv.AppendBool(b, n.full)
 	b = append(b, "\">\n"...)
+	b = appendName(b, n.title)
 	for i := range n.resources {
 		r := &n.resources[i]
 		b = r.member.appendResource(b, r.state, cids[i])
@@ -108,9 +134,9 @@ func (n *notification) rlmi(list string, version uint32, cids []string) []byte {
 }
 
 // boundary returns a delimiter that occurs in no part. RFC 2046 §5.1.1.
-func (n *notification) boundary(rlmi []byte, subscription string) string {
+func (n *notification) boundary(rlmi []byte, id string) string {
 	for i := 0; ; i++ {
-		boundary := "b" + strconv.Itoa(i) + "." + subscription
+		boundary := "b" + strconv.Itoa(i) + "." + id
 		delimiter := []byte("--" + boundary)
 		clash := bytes.Contains(rlmi, delimiter)
 		for r := range n.resources {
@@ -130,9 +156,19 @@ func appendPart(b []byte, boundary, id, mediaType string, body []byte) []byte {
 	b = append(b, id...)
 	b = append(b, "\r\nContent-Type: "...)
 	b = append(b, mediaType...)
-	b = append(b, ";charset=\"UTF-8\"\r\n\r\n"...)
+	b = append(b, "\r\n\r\n"...)
 	b = append(b, body...)
 	return append(b, "\r\n"...)
+}
+
+const charset = `;charset="UTF-8"`
+
+// withCharset says of XML documents what their media types leave open.
+func withCharset(contentType string) string {
+	if strings.HasSuffix(contentType, "+xml") {
+		return contentType + charset
+	}
+	return contentType
 }
 
 // idDomain is the right-hand side of Content-IDs: the host of the list.

@@ -6,21 +6,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/resourcelist"
 	"rollcall/sip/event"
 )
 
 // Golden: the bytes of a small notification.
 func TestRender(t *testing.T) {
-	l := &list{svc: &Service{}}
-	n := newNotification(true, maxBody)
+	l := &list{svc: &Service{}, sub: &event.Subscription{ID: "dialog"}, at: place{resource: theirs}}
+	n := newNotification(true, maxBody, 7)
+	n.entitle(resourcelist.Name{DisplayName: "Team", Lang: "en"})
 	add := func(uri, name string, s state, body string) {
 		m := &member{list: l, uri: uri}
-		s.name = name
-		var b []byte
+		s.name.DisplayName = name
+		var doc document
 		if body != "" {
-			b = []byte(body)
+			doc = document{"application/pidf+xml", []byte(body)}
 		}
-		if !n.add(m, s, b, 0) {
+		if !n.add(m, s, doc, 0) {
 			t.Fatal("does not fit")
 		}
 	}
@@ -28,7 +30,7 @@ func TestRender(t *testing.T) {
 	add(cy, "", state{known: true, instance: true, state: event.Pending}, "")
 	add(di, "", state{known: true, instance: true, state: event.Terminated, reason: "rejected"}, "")
 	add("sip:ed@example.test", "", state{known: true}, "")
-	contentType, body := n.render(theirs, "dialog", 7)
+	contentType, body := n.render(l, 7)
 	if want := `multipart/related;type="application/rlmi+xml";start="<list.dialog.7@example.test>";boundary=b1.dialog`; contentType != want {
 		t.Errorf("Content-Type\n%s\nwant\n%s", contentType, want)
 	}
@@ -37,7 +39,7 @@ Content-Transfer-Encoding: binary
 Content-ID: <list.dialog.7@example.test>
 Content-Type: application/rlmi+xml;charset="UTF-8"
 
-<?xml version="1.0" encoding="UTF-8"?>|<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:amy+presence@example.test" version="7" fullState="true">|<resource uri="sip:bo@example.test"><name>Bo &lt;&amp;&gt;</name><instance id="1" state="active" cid="m0.dialog.7@example.test"/></resource>|<resource uri="sip:cy@example.test"><instance id="1" state="pending"/></resource>|<resource uri="sip:di@example.test"><instance id="1" state="terminated" reason="rejected"/></resource>|<resource uri="sip:ed@example.test"/>|</list>|
+<?xml version="1.0" encoding="UTF-8"?>|<list xmlns="urn:ietf:params:xml:ns:rlmi" uri="sip:amy+presence@example.test" version="7" fullState="true">|<name xml:lang="en">Team</name><resource uri="sip:bo@example.test"><name>Bo &lt;&amp;&gt;</name><instance id="1" state="active" cid="m0.dialog.7@example.test"/></resource>|<resource uri="sip:cy@example.test"><instance id="1" state="pending"/></resource>|<resource uri="sip:di@example.test"><instance id="1" state="terminated" reason="rejected"/></resource>|<resource uri="sip:ed@example.test"/>|</list>|
 --b1.dialog
 Content-Transfer-Encoding: binary
 Content-ID: <m0.dialog.7@example.test>

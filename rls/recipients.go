@@ -160,10 +160,9 @@ func (s *Service) readRecipients(ctx context.Context, at place, body []byte) (co
 	if !doc.Is(0, resourcelist.Namespace, "resource-lists") {
 		return c, fmt.Errorf("%w: the root is another element", errMalformed)
 	}
-	list, err := s.cfg.Resolver.Document(ctx, doc, at.owner)
-	c.entries = list.Entries
-	c.deps = append(c.deps, list.Deps...)
-	if err == nil && list.Truncated {
+	c.List, err = s.cfg.Resolver.Document(ctx, doc, at.owner)
+	c.deps = append(c.deps, c.Deps...)
+	if err == nil && c.Truncated {
 		err = errTooMany // RFC 5363 §5.2
 	}
 	return c, err
@@ -185,6 +184,6 @@ func (l *list) replace() error {
 		return refuse(err)
 	}
 	l.body = l.sub.Body
-	l.putBack(l.apply(c))
+	l.putBack(l.apply(ctx, c))
 	return nil
 }

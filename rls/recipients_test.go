@@ -259,7 +259,7 @@ func FuzzRecipients(f *testing.F) {
 	f.Add(new(deflater).deflate(bytes.Repeat([]byte(" "), 1<<20)), "deflate")
 	f.Add([]byte("\x78\x9c"), "deflate")
 	s := New(Config{Users: everybody{}, Domains: []string{"example.test"}, User: "rls", Resolver: newResolver()})
-	w := s.Wrap(plainPackage{}).(event.BodyReader)
+	w := s.Wrap(plainPackage{}, nil).(event.BodyReader)
 	f.Fuzz(func(t *testing.T, body []byte, coding string) {
 		head := "SUBSCRIBE sip:rls@example.test SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.9:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n" +
 			"From: <sip:amy@example.test>;tag=a\r\nTo: <sip:rls@example.test>\r\nCall-ID: c\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:a@192.0.2.9>\r\nEvent: presence\r\n" +
@@ -282,11 +282,11 @@ func FuzzRecipients(f *testing.F) {
 			return
 		}
 		two, err := s.readRecipients(t.Context(), at, kept)
-		if diff := cmp.Diff(one.entries, two.entries); err != nil || diff != "" {
+		if diff := cmp.Diff(one.Entries, two.Entries); err != nil || diff != "" {
 			t.Errorf("%v, %s", err, diff)
 		}
 		seen := map[string]bool{}
-		for _, e := range one.entries {
+		for _, e := range one.Entries {
 			if seen[e.URI] {
 				t.Errorf("%q twice", e.URI)
 			}

@@ -94,7 +94,7 @@ func newRig(t testing.TB, o options) *rig {
 		members = r.real
 	}
 	r.lists = New(Config{
-		Documents: r.store, Claims: r.store, Users: users{r.store}, Presence: members, Wheel: r.wheel,
+		Documents: r.store, Claims: r.store, Users: users{r.store}, Wheel: r.wheel,
 		Resolver: resolver,
 		Domains:  []string{"example.test"}, User: "rls", Window: o.window,
 	})
@@ -102,7 +102,7 @@ func newRig(t testing.TB, o options) *rig {
 		r.lists.maxBody = o.maxBody
 	}
 	r.n = event.New(event.Config{Store: r.store, Sender: r.sender, Pool: r.pool, Wheel: r.wheel, Metrics: metrics.New()})
-	r.n.Register(r.lists.Wrap(plainPackage{}))
+	r.n.Register(r.lists.Wrap(plainPackage{}, Presentities(members)))
 	return r
 }
 

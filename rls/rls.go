@@ -12,7 +12,6 @@ import (
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
 	"rollcall/sip/event"
-	"rollcall/sip/presence"
 	"rollcall/sip/wire"
 )
 
@@ -40,22 +39,22 @@ type Users interface {
 	Get(ctx context.Context, aor string) (store.User, error)
 }
 
-// Presence is what members are watched with: *presence.Service.
-type Presence interface {
-	View(ctx context.Context, presentity, watcher string) presence.View
-	Watch(w presence.Watch)
-	Unwatch(presentity, id, reason string)
-}
-
 // Config is what a Service needs.
 type Config struct {
 	Documents Documents
 	Claims    Claims
 	Users     Users
 	Resolver  *resourcelist.Resolver
-	Presence  Presence
 	Wheel     *wheel.Wheel
-	// Domains are served here; members of others cannot be watched.
+	// Foreign gives the members of lists for an event package that are in other
+	// domains; nil: they cannot be watched.
+	Foreign func(event string) Members
+	// Delegate reports whether a user may use the lists of another; nil: nobody may.
+	Delegate func(user, owner string) bool
+	// Public are lists that everybody may use, also without a name. What there is
+	// to see is for their members to say.
+	Public []string
+	// Domains are served here.
 	Domains []string
 	// User is the user part of the addresses that users send their lists to
 	// (RFC 5367), at each domain; empty: there are none.
@@ -70,6 +69,8 @@ type Config struct {
 type Service struct {
 	cfg     Config
 	domains map[string]bool
+	public  map[string]bool
+	events  map[string]bool // packages there are lists for
 	index   index
 	maxBody int // of one NOTIFY
 	coder   deflater
@@ -84,9 +85,12 @@ const maxDatagram = 60_000
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{cfg: cfg, domains: make(map[string]bool), maxBody: maxBody}
+	s := &Service{cfg: cfg, domains: make(map[string]bool), public: make(map[string]bool), events: make(map[string]bool), maxBody: maxBody}
 	for _, d := range cfg.Domains {
 		s.domains[strings.ToLower(d)] = true
+	}
+	for _, list := range cfg.Public {
+		s.public[list] = true
 	}
 	s.index.init()
 	return s
@@ -102,16 +106,27 @@ func (s *Service) IsList(ctx context.Context, resource string) bool {
 	return err == nil
 }
 
-// Wrap returns next with lists: subscriptions to resources that are lists are
-// served here.
-func (s *Service) Wrap(next event.Package) event.Package {
-	return &wrapped{Package: next, lists: s, plain: next.Terms().ContentTypes}
+// Wrap returns next with lists of members: subscriptions to resources that are
+// lists are served here. All packages are wrapped before traffic begins.
+func (s *Service) Wrap(next event.Package, members Members) event.Package {
+	s.events[next.Event()] = true
+	return &wrapped{Package: next, lists: s, plain: next.Terms().ContentTypes, local: members, foreign: s.foreign(next.Event())}
 }
 
+func (s *Service) foreign(event string) Members {
+	if s.cfg.Foreign == nil {
+		return nil
+	}
+	return s.cfg.Foreign(event)
+}
+
+// wrapped is an event package with lists.
 type wrapped struct {
 	event.Package
-	lists *Service
-	plain []string // media types of the package itself
+	lists   *Service
+	plain   []string // media types of the package itself
+	local   Members
+	foreign Members // nil: cannot be watched
 }
 
 func (w *wrapped) Terms() event.Terms {
@@ -133,7 +148,7 @@ func (w *wrapped) Open(ctx context.Context, sub *event.Subscription) (event.Sour
 	case err != nil:
 		return nil, err
 	}
-	return w.lists.open(ctx, sub, at, w.Event(), w.plain)
+	return w.open(ctx, sub, at)
 }
 
 // locate finds the list that a SUBSCRIBE is about, or brings with it.
@@ -152,12 +167,12 @@ func (w *wrapped) locate(ctx context.Context, sub *event.Subscription) (place, e
 }
 
 // open starts a list subscription. The checks are those of RFC 4662 §4.
-func (s *Service) open(ctx context.Context, sub *event.Subscription, at place, eventName string, types []string) (event.Source, error) {
-	// RFC 4662 §4.4: only the owner may use a list.
-	if sub.Watcher == "" || sub.Watcher != at.owner {
+func (w *wrapped) open(ctx context.Context, sub *event.Subscription, at place) (event.Source, error) {
+	if !w.lists.mayUse(sub.Watcher, at) {
 		return nil, &event.Refusal{Status: 403}
 	}
-	l := &list{svc: s, sub: sub, at: at, event: eventName, types: types, body: sub.Body, members: make(map[string]*member)}
+	l := newList(w, sub, at)
+	l.body = sub.Body
 	if !sub.Restored {
 		// RFC 4662 §4.1: 421 Extension Required
 		if !slices.Contains(sub.Supported, "eventlist") {
@@ -169,15 +184,29 @@ func (s *Service) open(ctx context.Context, sub *event.Subscription, at place, e
 	}
 	content, err := l.read(ctx)
 	if err != nil {
-		s.index.remove(l)
+		w.lists.index.remove(l)
 		return nil, refuse(err)
 	}
 	sub.Kind = "list"
 	if at.linphone {
 		sub.SpellEvent("Presence")
 	}
-	l.apply(content)
+	l.apply(ctx, content)
 	return l, nil
+}
+
+// mayUse reports whether a watcher may use a list. RFC 4662 §4.4: mostly that is
+// its owner alone.
+func (s *Service) mayUse(watcher string, at place) bool {
+	switch {
+	case watcher != "" && watcher == at.owner:
+		return true
+	case at.recipients:
+		return false
+	case s.public[at.resource]:
+		return true
+	}
+	return watcher != "" && s.cfg.Delegate != nil && s.cfg.Delegate(watcher, at.owner)
 }
 
 func requireEventlist() []wire.Header {

@@ -11,6 +11,7 @@ import (
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/internal/xmlscan"
+	"rollcall/sip/presence"
 	"rollcall/sip/wire"
 )
 
@@ -34,9 +35,9 @@ type place struct {
 	resource string
 	owner    string
 	document store.DocumentKey
-	// standing tells that the list is there even without a service: it is
-	// user+presence of a user.
-	standing bool
+	// standing is the package of a list that is there even without a service: it
+	// is user+package of a user.
+	standing string
 	// recipients tells that the list came in a SUBSCRIBE.
 	recipients bool
 	// linphone tells that Linphone reads it.
@@ -45,12 +46,21 @@ type place struct {
 
 // content is a list as it was read.
 type content struct {
-	entries []resourcelist.Entry
-	deps    []store.DocumentKey
+	resourcelist.List
+	deps []store.DocumentKey // those of List, and where it is defined
+	// services are those that the document has besides.
+	services map[string]bool
 }
 
-// presenceTag is what clients add to the user part for the list of a user.
-const presenceTag = "+presence"
+// standing splits the address of a list that clients make up for a user: Blink
+// subscribes to user+presence and user+dialog.
+func (s *Service) standing(user string) (base, event string, ok bool) {
+	i := strings.LastIndexByte(user, '+')
+	if i <= 0 || !s.events[user[i+1:]] && user[i+1:] != presence.Event {
+		return "", "", false
+	}
+	return user[:i], user[i+1:], true
+}
 
 // locate finds out which list a resource is, if any. A user's own address never
 // is one, so that the common case is one look into the cache of accounts.
@@ -63,14 +73,14 @@ func (s *Service) locate(ctx context.Context, resource string) (place, error) {
 		return place{}, errNoList
 	}
 	user, domain := sipuri.Split(resource)
-	if base, ok := strings.CutSuffix(user, presenceTag); ok && base != "" {
+	if base, event, ok := s.standing(user); ok {
 		owner := "sip:" + base + "@" + domain
 		exists, err := s.exists(ctx, owner)
 		if err != nil {
 			return place{}, err
 		}
 		if exists { // whatever others may claim
-			return place{resource: resource, owner: owner, document: serviceDocument(owner), standing: true}, nil
+			return place{resource: resource, owner: owner, document: serviceDocument(owner), standing: event}, nil
 		}
 	}
 	key, err := s.cfg.Claims.Claimant(ctx, resource)
@@ -107,7 +117,7 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 	c := content{deps: []store.DocumentKey{at.document}}
 	stored, err := s.cfg.Documents.Document(ctx, at.document)
 	if errors.Is(err, store.ErrNotFound) {
-		return c, s.absent(ctx, at)
+		return c, s.absent(ctx, at, event)
 	}
 	if err != nil {
 		return c, fmt.Errorf("reading services of %s: %w", at.owner, err)
@@ -115,18 +125,18 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 	doc, err := resourcelist.Scan(stored.Body)
 	if err != nil {
 		slog.Warn("rls-services document cannot be read", "xui", at.owner, "err", err)
-		return c, s.absent(ctx, at)
+		return c, s.absent(ctx, at, event)
 	}
-	service := findService(doc, at.resource)
+	service, others := findService(doc, at.resource)
 	if service < 0 {
-		return c, s.absent(ctx, at)
+		return c, s.absent(ctx, at, event)
 	}
 	if err := checkPackages(doc, service, event); err != nil {
 		return c, err
 	}
-	list, err := s.flatten(ctx, doc, service, at.owner)
-	c.entries = list.Entries
-	c.deps = append(c.deps, list.Deps...)
+	c.services = others
+	c.List, err = s.flatten(ctx, doc, service, at.owner)
+	c.deps = append(c.deps, c.Deps...)
 	if errors.Is(err, resourcelist.ErrAbsent) {
 		// The list will be there when the client has written it: empty till then.
 		err = nil
@@ -136,9 +146,12 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 
 // absent is what a list without a service is: empty if it is that of a user, else
 // there is none.
-func (s *Service) absent(ctx context.Context, at place) error {
-	if !at.standing {
+func (s *Service) absent(ctx context.Context, at place, event string) error {
+	if at.standing == "" {
 		return errNoList
+	}
+	if at.standing != event {
+		return &packageError{[]string{at.standing}}
 	}
 	exists, err := s.exists(ctx, at.owner)
 	if err == nil && !exists {
@@ -159,21 +172,31 @@ func (s *Service) flatten(ctx context.Context, doc *xmlscan.Doc, service int, ow
 	return resourcelist.List{}, nil
 }
 
-// findService returns the service whose uri is that of the resource, or -1.
-func findService(doc *xmlscan.Doc, resource string) int {
+// findService returns the service whose uri is that of the resource, or -1, and the
+// addresses of the other services.
+func findService(doc *xmlscan.Doc, resource string) (service int, others map[string]bool) {
+	service = -1
 	if !doc.Is(0, resourcelist.NamespaceRLS, "rls-services") {
-		return -1
+		return service, nil
 	}
 	for child := range doc.Children(0) {
 		if !doc.Is(child, resourcelist.NamespaceRLS, "service") {
 			continue
 		}
 		uri, _ := doc.Attr(child, "", "uri")
-		if aor, err := sipuri.AOR(uri); err == nil && aor == resource {
-			return child
+		aor, err := sipuri.AOR(uri)
+		switch {
+		case err != nil:
+		case aor == resource && service < 0:
+			service = child
+		default:
+			if others == nil {
+				others = make(map[string]bool)
+			}
+			others[strings.Clone(aor)] = true
 		}
 	}
-	return -1
+	return service, others
 }
 
 // checkPackages is RFC 4826 §4.1: without packages, every event package is served.

@@ -1,7 +1,9 @@
 package rls
 
 import (
+	"cmp"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"rollcall/sip/event"
@@ -11,25 +13,22 @@ import (
 // View tells of all members, or of those that changed. What does not fit into
 // one NOTIFY follows in others.
 func (l *list) View(full bool) (event.View, bool) {
-	changed, stale := l.take()
-	if stale {
-		more, ok := l.reread()
-		if !ok {
-			return event.View{State: event.Terminated, Reason: "noresource"}, true
-		}
-		changed = append(changed, more...)
+	changed := l.update()
+	if l.nest.gone {
+		return event.View{State: event.Terminated, Reason: "noresource"}, true
 	}
+	version := l.sub.NextVersion()
 	if full {
-		return l.view(l.full()), true
+		return l.view(l.full(newNotification(true, l.limit(), version)), version), true
 	}
-	n := l.partial(changed)
+	n := l.partial(newNotification(false, l.limit(), version), changed)
 	if len(n.resources) == 0 {
 		return event.View{}, false
 	}
-	return l.view(n), true
+	return l.view(n, version), true
 }
 
-func (l *list) view(n *notification) event.View {
+func (l *list) view(n *notification, version uint32) event.View {
 	if len(n.rest) > 0 {
 		l.putBack(n.rest)
 		l.sub.Changed()
@@ -37,8 +36,7 @@ func (l *list) view(n *notification) event.View {
 	l.mu.Lock()
 	l.sent = time.Now()
 	l.mu.Unlock()
-	n.linphone = l.at.linphone
-	contentType, body := n.render(l.at.resource, l.sub.ID, l.sub.NextVersion())
+	contentType, body := n.render(l, version)
 	v := event.View{
 		State:       event.Active,
 		ContentType: contentType,
@@ -62,32 +60,38 @@ func (l *list) limit() int {
 
 // full collects the complete state. RFC 4662 §5.2: it names every resource. Those
 // whose documents do not fit stand in it without an instance (§4.5), and follow;
-// if not even that fits, the resource itself follows.
-func (l *list) full() *notification {
+// if not even that fits, the resource itself follows. There is room first for those
+// that changed most recently.
+func (l *list) full(n *notification) *notification {
 	l.forget()
-	n := newNotification(true, l.limit())
+	n.entitle(l.name)
 	reserve := 0
 	for _, m := range l.order {
 		reserve += m.briefSize()
 	}
-	for _, m := range l.order {
-		brief := m.briefSize()
-		reserve -= brief
-		s, body := m.now()
+	members := l.recent()
+	for _, m := range members {
+		reserve -= m.briefSize()
+		s, doc := m.now(n.version)
 		if l.sub.Fetch && s.instance && s.state == event.Pending {
 			l.watch(m) // RFC 3857 §4.7.1: a poll that has to wait is remembered
 		}
+		fits := true
+		if m.kind == sublist {
+			s, doc, fits = n.nest(m, s, reserve)
+		}
 		switch {
-		case n.add(m, s, body, reserve):
+		case fits && n.add(m, s, doc, reserve):
 			m.tell(s)
 		default:
 			brief := state{known: true, name: s.name}
-			if n.add(m, brief, nil, 0) {
+			if n.add(m, brief, document{}, 0) {
 				m.tell(brief)
 			}
 			n.rest = append(n.rest, m)
 		}
 	}
+	slices.SortFunc(n.resources, func(a, b resource) int { return cmp.Compare(a.member.place, b.member.place) })
 	return n
 }
 
@@ -103,23 +107,26 @@ func (l *list) forget() {
 }
 
 // partial collects what differs from what the watcher was told.
-func (l *list) partial(changed []*member) *notification {
-	n := newNotification(false, l.limit())
+func (l *list) partial(n *notification, changed []*member) *notification {
 	for _, m := range changed {
 		if l.members[m.uri] != m {
 			continue // left, and that was told
 		}
-		s, body := m.now()
+		s, doc := m.now(n.version)
+		fits := true
+		if m.kind == sublist && m.listed {
+			s, doc, fits = n.nest(m, s, 0)
+		}
 		switch {
-		case s == m.told, !m.listed && !m.told.known:
-		case n.add(m, s, body, 0):
+		case fits && (s == m.told || !m.listed && !m.told.known):
+		case fits && n.add(m, s, doc, 0):
 			m.tell(s)
 		case len(n.resources) > 0:
 			n.rest = append(n.rest, m)
 			continue
 		default:
 			// A document too large for any NOTIFY: there is no state to show.
-			n.add(m, state{known: true, name: s.name}, nil, 0)
+			n.add(m, state{known: true, name: s.name}, document{}, 0)
 			m.tell(s)
 		}
 		if !m.listed {

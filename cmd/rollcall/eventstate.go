@@ -6,6 +6,7 @@ import (
 
 	"rollcall/internal/resourcelist"
 	"rollcall/policy"
+	"rollcall/rls"
 	dialoginfo "rollcall/sip/dialog"
 	"rollcall/sip/event"
 	"rollcall/sip/eventstate"
@@ -27,6 +28,7 @@ var publishable = [...]string{presence.Event, dialoginfo.Event, mwi.Event}
 // published is a package whose state comes from PUBLISH alone.
 type published interface {
 	eventstate.Publisher
+	rls.Looker
 	Package() event.Package
 	Notify(fn func(event, resource string))
 	UserChanged(aor string)

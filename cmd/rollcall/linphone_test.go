@@ -192,7 +192,7 @@ func TestLinphoneFriendList(t *testing.T) {
 		{name: "no body", replace: [2]string{"Content-Type: application/resource-lists+xml", "X-Body: none"}, status: 400},
 		{name: "RFC 4662 §4.1: without eventlist", replace: [2]string{"Supported: eventlist", "Supported: replaces"}, body: zlibbed(t, linphoneList()), status: 421, header: "Require: eventlist"},
 		{name: "too many", body: zlibbed(t, manyFriends(1001)), status: 413},
-		{name: "another package", replace: [2]string{"Event: presence", "Event: dialog"}, body: zlibbed(t, linphoneList()), status: 420, header: "Unsupported: recipient-list-subscribe"},
+		{name: "another package", replace: [2]string{"Event: presence", "Event: presence.winfo"}, body: zlibbed(t, linphoneList()), status: 420, header: "Unsupported: recipient-list-subscribe"},
 		{name: "somebody else's address", r: request{uri: "sip:bob@" + domain}, body: zlibbed(t, linphoneList()), status: 403},
 		{name: "the own address", r: request{uri: "sip:alice@" + domain}, body: zlibbed(t, linphoneList()), status: 200},
 	} {

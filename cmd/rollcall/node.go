@@ -139,17 +139,14 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
 		MaxWatchers: cfg.MaxWatchers, AllowEvents: publishable[:], Publishers: publishers, FlowGrace: cfg.FlowGrace + flowSlack,
 	})
-	n.lists = rls.New(rls.Config{
-		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver, Presence: n.presence,
-		Wheel: n.wheel, Domains: cfg.Domain, User: cfg.RLSUser, Window: cfg.ListWindow,
-	})
+	n.lists = n.newLists(resolver)
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
 		Pacing: pacings[cfg.Pacing], MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 	})
-	n.notifier.Register(n.lists.Wrap(n.presence.Package()))
-	n.notifier.Register(reg.New(n.contacts))
+	n.notifier.Register(n.lists.Wrap(n.presence.Package(), rls.Presentities(n.presence)))
+	n.registerWithLists(reg.New(n.contacts), reg.Contacts(n.contacts))
 	usages := usage.All(usage.Options{
 		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
 	})
@@ -218,6 +215,9 @@ func (n *node) subscribe() {
 				p.UserChanged(e.AOR)
 			}
 			n.lists.UserChanged(e.AOR)
+			for _, name := range n.notifier.Events() {
+				n.notifier.Changed(name, e.AOR)
+			}
 			n.pool.Post(shard.Index(e.AOR), func() { n.endUser(e.AOR) })
 		}
 	})

@@ -45,12 +45,18 @@ func (e *unresolved) Is(target error) bool {
 	return target == ErrUnresolved || e.absent && target == error(ErrAbsent)
 }
 
+// Name is the display-name of an entry or a list.
+type Name struct {
+	DisplayName string // empty: it has none
+	Lang        string // xml:lang
+}
+
 // Entry is one member of a flat list.
 type Entry struct {
 	// URI is the canonical address-of-record of the member. With a Problem it
 	// is the reference as it stands in the document.
-	URI         string
-	DisplayName string
+	URI string
+	Name
 	// Problem says why this could not be resolved, empty if it could.
 	Problem string
 	// Reference tells that the Problem is with a list or a reference, not
@@ -62,6 +68,7 @@ type Entry struct {
 
 // List is a flattened list. Duplicates are collapsed, the first display name wins.
 type List struct {
+	Name
 	Entries []Entry
 	// Deps are all documents that were looked at, whether they exist or not.
 	Deps []store.DocumentKey

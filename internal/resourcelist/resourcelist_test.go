@@ -68,11 +68,11 @@ func TestRef(t *testing.T) {
 		{name: "entries in order, whatever form they are written in", content: `<rl:list name="a">
 			<rl:entry uri="sip:bob@example.test"><rl:display-name>Bob  B.</rl:display-name></rl:entry>
 			<rl:entry uri="cy%40EXAMPLE.test"/><rl:entry uri="pres:di@example.test"/><x:extra/></rl:list>`,
-			want: []Entry{{URI: bob, DisplayName: "Bob B."}, {URI: "sip:cy@example.test"}, {URI: "sip:di@example.test"}}},
+			want: []Entry{{URI: bob, Name: Name{DisplayName: "Bob B."}}, {URI: "sip:cy@example.test"}, {URI: "sip:di@example.test"}}},
 		{name: "RFC 4826 §4.5: the flat list is a set, first display name wins", content: `<rl:list name="a">
 			<rl:entry uri="sip:bob@example.test"/><rl:list><rl:entry uri="sips:bob@example.TEST"><rl:display-name>Bob</rl:display-name></rl:entry></rl:list>
 			<rl:entry uri="bob@example.test"><rl:display-name>Robert</rl:display-name></rl:entry></rl:list>`,
-			want: []Entry{{URI: bob, DisplayName: "Bob"}}},
+			want: []Entry{{URI: bob, Name: Name{DisplayName: "Bob"}}}},
 		{name: "user part keeps its case", content: `<rl:list name="a"><rl:entry uri="sip:A@x"/><rl:entry uri="sip:a@X"/></rl:list>`,
 			want: []Entry{{URI: "sip:A@x"}, {URI: "sip:a@x"}}},
 		{name: "schemes nobody can subscribe to", content: `<rl:list name="a"><rl:entry uri="tel:+4912"/><rl:entry uri="mailto:b@x"/><rl:entry uri="sip:host"/></rl:list>`,
@@ -82,7 +82,7 @@ func TestRef(t *testing.T) {
 				{URI: "sip:host", Problem: "names a host, nobody at it"}}},
 		{name: "entry-ref", content: `<rl:list name="a"><rl:entry-ref ref="resource-lists/users/` + alice + `/index/~~/resource-lists/list%5b@name=%22b%22%5d/entry%5b@uri=%22sip:bob@example.test%22%5d"><rl:display-name>Mine</rl:display-name></rl:entry-ref></rl:list>
 			<rl:list name="b"><rl:entry uri="sip:bob@example.test"><rl:display-name>Bob</rl:display-name></rl:entry></rl:list>`,
-			want: []Entry{{URI: bob, DisplayName: "Mine"}}},
+			want: []Entry{{URI: bob, Name: Name{DisplayName: "Mine"}}}},
 		{name: "external, percent-encoded as Blink writes it, another host", content: `<rl:list name="a"><rl:external anchor="http%3A//127.0.0.1%3A26180/xcap-root/resource-lists/users/sip%3Aalice%40example.test/index/~~/resource-lists/list%5B%40name%3D%22b%22%5D"/></rl:list>
 			<rl:list name="b"><rl:entry uri="sip:bob@example.test"/></rl:list>`,
 			want: []Entry{{URI: bob}}},

@@ -34,12 +34,13 @@ func (s *Session) Ref(ctx context.Context, ref string) (List, error) {
 		return w.list(), err
 	}
 	if doc.Is(elem, Namespace, "entry") {
-		w.entry(doc, elem, "")
+		w.entry(doc, elem, Name{})
 		return w.list(), nil
 	}
 	if !doc.Is(elem, Namespace, "list") {
 		return w.list(), &unresolved{why: "names neither a list nor an entry"}
 	}
+	w.name = nameOf(doc, elem)
 	err = w.descend(ctx, doc, elem, 1)
 	return w.list(), err
 }
@@ -52,6 +53,7 @@ func (s *Session) Inline(ctx context.Context, doc *xmlscan.Doc, elem int) (List,
 		return List{}, &unresolved{why: "is not a list"}
 	}
 	w := s.walk()
+	w.name = nameOf(doc, elem)
 	err := w.descend(ctx, doc, elem, 1)
 	return w.list(), err
 }

@@ -17,6 +17,7 @@ import (
 // entering one that is still open is a cycle.
 type walk struct {
 	*Session
+	name    Name
 	entries []Entry
 	member  map[string]int // URI to index in entries
 	lists   map[place]progress
@@ -46,7 +47,7 @@ func (s *Session) walk() *walk {
 	}
 }
 
-func (w *walk) list() List { return List{Entries: w.entries, Deps: w.deps, Truncated: w.full} }
+func (w *walk) list() List { return List{Name: w.name, Entries: w.entries, Deps: w.deps, Truncated: w.full} }
 
 // descend reads the list at elem. Only errors of the store end it.
 func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {
@@ -70,13 +71,13 @@ func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) e
 func (w *walk) child(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {
 	switch doc.Elements[elem].Name.Local {
 	case "entry":
-		w.entry(doc, elem, "")
+		w.entry(doc, elem, Name{})
 	case "list":
 		name, _ := doc.Attr(elem, "", "name")
 		return w.enter(ctx, "list "+name, doc, elem, depth+1)
 	case "entry-ref":
 		ref, _ := doc.Attr(elem, "", "ref")
-		return w.entryRef(ctx, ref, displayName(doc, elem))
+		return w.entryRef(ctx, ref, nameOf(doc, elem))
 	case "external":
 		anchor, _ := doc.Attr(elem, "", "anchor")
 		return w.external(ctx, anchor, depth)
@@ -111,7 +112,7 @@ func (w *walk) external(ctx context.Context, anchor string, depth int) error {
 	return w.enter(ctx, anchor, doc, elem, depth+1)
 }
 
-func (w *walk) entryRef(ctx context.Context, ref, display string) error {
+func (w *walk) entryRef(ctx context.Context, ref string, display Name) error {
 	doc, elem, err := w.follow(ctx, ref)
 	if err == nil && !doc.Is(elem, Namespace, "entry") {
 		err = &unresolved{why: "does not name an entry"}
@@ -171,24 +172,24 @@ func (w *walk) problem(ref string, err error) {
 	})
 }
 
-func (w *walk) entry(doc *xmlscan.Doc, elem int, display string) {
+func (w *walk) entry(doc *xmlscan.Doc, elem int, display Name) {
 	uri, _ := doc.Attr(elem, "", "uri")
-	if display == "" {
-		display = displayName(doc, elem)
+	if display.DisplayName == "" {
+		display = nameOf(doc, elem)
 	}
 	aor, why := subscribable(uri)
 	if why != "" {
-		w.add(Entry{URI: strings.Clone(uri), DisplayName: display, Problem: why})
+		w.add(Entry{URI: strings.Clone(uri), Name: display, Problem: why})
 		return
 	}
-	w.add(Entry{URI: aor, DisplayName: display})
+	w.add(Entry{URI: aor, Name: display})
 }
 
 // add appends e unless its URI is in the list already.
 func (w *walk) add(e Entry) {
 	if i, ok := w.member[e.URI]; ok {
 		if w.entries[i].DisplayName == "" {
-			w.entries[i].DisplayName = e.DisplayName
+			w.entries[i].Name = e.Name
 		}
 		return
 	}
@@ -222,11 +223,32 @@ func subscribable(uri string) (aor, why string) {
 	return strings.Clone(aor), ""
 }
 
-func displayName(doc *xmlscan.Doc, elem int) string {
+func nameOf(doc *xmlscan.Doc, elem int) Name {
 	for child := range doc.Children(elem) {
-		if doc.Is(child, Namespace, "display-name") {
-			return strings.Join(strings.Fields(doc.Text(child)), " ")
+		if !doc.Is(child, Namespace, "display-name") {
+			continue
+		}
+		name := Name{DisplayName: strings.Join(strings.Fields(doc.Text(child)), " ")}
+		if lang, _ := doc.Attr(child, namespaceXML, "lang"); isLang(lang) {
+			name.Lang = strings.Clone(lang)
+		}
+		return name
+	}
+	return Name{}
+}
+
+const namespaceXML = "http://www.w3.org/XML/1998/namespace"
+
+// isLang reports whether s has the form of a language tag (XML 1.0 §2.12).
+func isLang(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if (c < 'a' || c > 'z') && (s[i] < '0' || s[i] > '9') && s[i] != '-' {
+			return false
 		}
 	}
-	return ""
+	return true
 }
