@@ -99,7 +99,7 @@ func (d *device) register(ctx context.Context, seconds int) error {
 	if err != nil {
 		return err
 	}
-	if m.status != 200 || seconds > 0 != (m.get("contact") != "") {
+	if m.status != 200 || seconds > 0 && m.get("contact") == "" {
 		return d.client.refused("REGISTER "+d.who.aor, m)
 	}
 	return nil
