@@ -95,10 +95,10 @@ func prefixOf(d *xmlscan.Doc, space string) (string, bool) {
 	return "", false
 }
 
-// taken reports whether an element anywhere uses a prefix.
+// taken reports whether an element anywhere declares a prefix.
 func taken(d *xmlscan.Doc, prefix string) bool {
 	for i := range d.Elements {
-		for _, b := range d.Scope(i) {
+		for _, b := range d.Declared(i) {
 			if b.Prefix == prefix {
 				return true
 			}

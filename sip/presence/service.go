@@ -215,6 +215,8 @@ type View struct {
 	Reason string // when terminated
 	Body   []byte
 	Tag    string
+
+	forms *forms
 }
 
 // View tells what the watcher sees of the presentity now. It may be called on

@@ -30,7 +30,7 @@ func newSnapshot(doc *pidf.Composed) *snapshot {
 
 func activeView(body []byte) View {
 	sum := sha256.Sum256(body)
-	return View{State: event.Active, Body: body, Tag: hex.EncodeToString(sum[:8])}
+	return View{State: event.Active, Body: body, Tag: hex.EncodeToString(sum[:8]), forms: &forms{body: body}}
 }
 
 // view renders the snapshot as a decision demands.

@@ -13,18 +13,19 @@ type source struct {
 	s     *Service
 	sub   *event.Subscription
 	state event.State // last decided
+	chain chain       // of partial notifications
 
 	recorded bool // as pending, with the subscription
 }
 
 // View implements event.Source.
-func (src *source) View(bool) (event.View, bool) {
+func (src *source) View(full bool) (event.View, bool) {
 	v := src.s.View(src.s.ctx, src.sub.Resource, src.sub.Watcher)
 	src.state = v.State
 	if v.State != event.Terminated {
 		src.list(v.State)
 	}
-	return event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}, true
+	return src.notification(v, full)
 }
 
 // State implements event.Stated.
@@ -35,7 +36,7 @@ func (src *source) State() event.State {
 // Refreshed implements event.Source: what the newest SUBSCRIBE asks for must be
 // there to be given (RFC 6665 §4.1.2.1, RFC 3261 §8.2.3).
 func (src *source) Refreshed() error {
-	if !src.sub.Accepts(pidf.ContentType) {
+	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) {
 		return &event.Refusal{Status: 406}
 	}
 	if len(src.sub.Body) > 0 {
