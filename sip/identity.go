@@ -13,12 +13,15 @@ import (
 	"rollcall/sip/wire"
 )
 
-// identify finds out who sent a request: what a trusted hop says, or who the
-// credentials prove. A response that is not nil is owed instead.
+// identify finds out who sent a request: what a trusted hop says, what the server
+// of another domain says of its users, or who the credentials prove. A response that is not nil is owed instead.
 func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (auth.Identity, *wire.Response) {
 	source := req.Flow.Remote().Addr().Unmap()
 	if s.trusted(source) {
 		return s.asserted(req), nil
+	}
+	if who, ok := s.federated(req); ok {
+		return who, nil
 	}
 	credentials := req.Each("Authorization") // never joined: RFC 3261 §7.3.1
 	challenge := "WWW-Authenticate"
@@ -110,6 +113,30 @@ func (s *Server) asserted(req *wire.Request) auth.Identity {
 		who.AOR = aor
 	}
 	return who
+}
+
+// federated is the sender by From, where the certificate of the peer speaks for
+// its domain (RFC 5922 §7.1) and the table of routes lets that domain in. Our own
+// users have passwords.
+func (s *Server) federated(req *wire.Request) (auth.Identity, bool) {
+	proved := req.Flow.Verified()
+	if len(proved) == 0 {
+		return auth.Identity{}, false
+	}
+	from, err := s.canonical(req.From.URI)
+	if err != nil {
+		return auth.Identity{}, false
+	}
+	user, domain := sipuri.Split(from)
+	if user == "" || s.domains[domain] || !s.cfg.Routes.Admits(domain) {
+		return auth.Identity{}, false
+	}
+	for _, name := range proved {
+		if strings.TrimPrefix(name, "sip:") == domain {
+			return auth.Identity{AOR: from, DisplayName: req.From.Display}, true
+		}
+	}
+	return auth.Identity{}, false
 }
 
 func (s *Server) assertedAOR(req *wire.Request) string {

@@ -95,6 +95,7 @@ type Server struct {
 	cfg     Config
 	domains map[string]bool
 	options []wire.Header
+	merges  [shard.Count]merges // each used on its shard only
 }
 
 var _ wire.Handler = (*Server)(nil)
@@ -173,6 +174,14 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 	if no != nil {
 		s.respond(req, *no)
 		return
+	}
+	if t.away == nil && req.To.Tag() == "" {
+		forget, merged := s.merges[t.shard].enter(req, t.aor+t.instance)
+		if merged {
+			s.respond(req, wire.Response{Status: 482, Reason: "Merged Request"})
+			return
+		}
+		defer forget()
 	}
 	serve(s, ctx, req, t, who)
 }

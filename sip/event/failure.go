@@ -32,13 +32,14 @@ const (
 	maxRetryAfter = time.Hour
 )
 
-// judge returns the verdict on a result and its label in metrics.
+// judge returns the verdict on a result and its label in metrics. flow is the one
+// that the watcher has to be reached on; nil: there are other ways.
 func judge(res wire.Result, flow *wire.Flow) (verdict, string) {
 	if res.Status == 0 {
 		switch {
 		case errors.Is(res.Err, wire.ErrFlowFull), errors.Is(res.Err, wire.ErrTooMany):
 			return kept, "busy"
-		case flow.Reliable() && (!flow.Alive() || errors.Is(res.Err, wire.ErrFlowClosed)):
+		case flow != nil && flow.Reliable() && (!flow.Alive() || errors.Is(res.Err, wire.ErrFlowClosed)):
 			return stranded, "flow"
 		case errors.Is(res.Err, wire.ErrTimeout):
 			return gone, "timeout" // Timer F
@@ -62,7 +63,11 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 		return // given up before
 	}
 	s.sending.inFlight = false
-	v, label := judge(res, s.out)
+	flow := s.out
+	if n.remote(s) {
+		flow = nil
+	}
+	v, label := judge(res, flow)
 	s.sending.status, s.sending.failure = uint16(res.Status), label
 	if v != delivered {
 		n.cfg.Metrics.NotifiesFailed.WithLabelValues(label).Inc()

@@ -40,6 +40,11 @@ type Config struct {
 	Wheel   *wheel.Wheel
 	Metrics *metrics.Metrics
 
+	// Remote reports whether a watcher is of another domain; nil: none is.
+	Remote func(aor string) bool
+	// Forward sends to the servers of others (wire.Endpoint); needed with Remote.
+	Forward func(out wire.Outgoing, hop wire.Hop, done func(wire.Result))
+
 	Pacing     Pacing
 	MinExpires time.Duration // 0 = 60 s
 	MaxExpires time.Duration // 0 = 2 h

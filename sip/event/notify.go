@@ -25,7 +25,7 @@ func (n *Notifier) pump(s *Subscription) {
 	if !p.open || p.inFlight || n.stopping.Load() {
 		return
 	}
-	if s.out == nil || !s.out.Alive() {
+	if !s.usable() && !n.remote(s) {
 		// The flow is gone: never dial, wait for a refresh (RFC 5626 §7).
 		p.final = nil
 		return
@@ -159,14 +159,15 @@ func (n *Notifier) send(s *Subscription, substate string, v View) {
 	n.inFlight.Add(1)
 	n.cfg.Metrics.NotifiesSent.Inc()
 	uri, route := s.dialog.address()
-	n.cfg.Sender.Do(wire.Outgoing{
+	out := wire.Outgoing{
 		Method:     "NOTIFY",
 		RequestURI: uri,
 		CSeq:       s.lease.cseq,
 		Head:       n.head(s, route, substate, v),
 		Body:       v.Body,
 		Flow:       s.out,
-	}, func(res wire.Result) {
+	}
+	done := func(res wire.Result) {
 		if n.inFlight.Add(-1) == 0 {
 			select {
 			case n.landed <- struct{}{}:
@@ -174,7 +175,12 @@ func (n *Notifier) send(s *Subscription, substate string, v View) {
 			}
 		}
 		n.cfg.Pool.Post(s.Shard, func() { n.answered(s, attempt, res) })
-	})
+	}
+	if n.dials(s) {
+		n.forward(s, out, done)
+		return
+	}
+	n.cfg.Sender.Do(out, done)
 }
 
 // head renders the header lines of a NOTIFY from the parts kept of the dialog,

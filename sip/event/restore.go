@@ -101,9 +101,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 	if row.State == Active.String() {
 		s.state = Active
 	}
-	if row.Flow != "" {
-		s.Flow = n.cfg.Sender.Flow(row.Flow)
-	}
+	s.Flow = n.flowAgain(row.Flow, row.Watcher)
 	if s.device = uint64(row.Device); row.Device == 0 {
 		s.device = fnv1a(row.RemoteTarget)
 	}

@@ -42,8 +42,8 @@ type Request struct {
 	top      via // zero when the top Via is malformed
 	endpoint *Endpoint
 	tx       *serverTx
-	answered atomic.Bool
-	watched  *watched // nil until it is watched for being slow
+	answered atomic.Int32 // status of the final response
+	watched  *watched     // nil until it is watched for being slow
 }
 
 // Header returns the value of a header, all its lines joined with commas, or ""
@@ -131,7 +131,10 @@ func (r *Request) Marked(mark string) bool {
 }
 
 // Responded reports whether a final response was given.
-func (r *Request) Responded() bool { return r.answered.Load() }
+func (r *Request) Responded() bool { return r.answered.Load() != 0 }
+
+// Status returns the status of the final response that was given, 0 before.
+func (r *Request) Status() int { return int(r.answered.Load()) }
 
 func joinHeader(lines []Header, name string) string {
 	value, more := "", false

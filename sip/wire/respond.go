@@ -31,7 +31,7 @@ func (r *Request) Respond(resp Response) error {
 	if r.Method == "ACK" {
 		return nil
 	}
-	if resp.Status >= 200 && r.answered.Swap(true) || resp.Status < 200 && r.answered.Load() {
+	if resp.Status >= 200 && !r.answered.CompareAndSwap(0, int32(resp.Status)) || resp.Status < 200 && r.Responded() {
 		return ErrAnswered
 	}
 	if resp.Status >= 200 && r.watched != nil {
