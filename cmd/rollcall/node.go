@@ -49,17 +49,20 @@ const (
 	reapEvery     = 20 * time.Second
 	secretName    = "digest"
 	gruuSecret    = "gruu"
+	// routeSecret signs the Record-Route of dialogs with other domains.
+	routeSecret = "route"
 )
 
 // node is one running server: all parts, wired.
 type node struct {
-	cfg     *config.Config
-	store   *cached.Store
-	metrics *metrics.Metrics
-	bus     bus.Bus
-	wheel   *wheel.Wheel
-	gruuKey []byte
-	pool    *shard.Pool
+	cfg      *config.Config
+	store    *cached.Store
+	metrics  *metrics.Metrics
+	bus      bus.Bus
+	wheel    *wheel.Wheel
+	gruuKey  []byte
+	routeKey []byte
+	pool     *shard.Pool
 
 	users       *auth.Users
 	policy      *policy.Engine
@@ -106,6 +109,9 @@ func newNode(ctx context.Context, cfg *config.Config) (*node, error) {
 	if n.gruuKey, err = n.store.Secret(ctx, gruuSecret); err != nil {
 		return nil, errors.Join(databaseError{err}, n.store.Close())
 	}
+	if n.routeKey, err = n.store.Secret(ctx, routeSecret); err != nil {
+		return nil, errors.Join(databaseError{err}, n.store.Close())
+	}
 	if n.certs, err = newCerts(&cfg.HTTP, n.store); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
@@ -142,6 +148,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.lists = n.newLists(resolver)
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
+		Remote: n.foreign, Forward: n.endpoint.Forward,
 		Pacing: pacings[cfg.Pacing], MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 	})
@@ -166,7 +173,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, LocalPort: n.localPort, Routes: routes, Lists: n.lists.Resource,
+		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, Lists: n.lists.Resource,
+		LocalPort: n.localPort, LocalHost: n.localHost, Routes: routes, Relay: n.newProxy(trust),
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
 	n.xcap = n.newXCAPServer(n.withWebSocket(xcap.New(xcap.Config{
