@@ -129,7 +129,11 @@ func (c *compiler) list(anchor string) ([]string, string, error) {
 		r.problem = err.Error()
 		c.set.blind = c.set.blind || !errors.Is(err, resourcelist.ErrAbsent)
 	}
-	for _, entry := range list.Entries {
+	if len(list.Entries) > 0 {
+		r.members = make([]string, 0, len(list.Entries))
+	}
+	for i := range list.Entries {
+		entry := &list.Entries[i]
 		switch {
 		case entry.Problem == "":
 			r.members = append(r.members, entry.URI)

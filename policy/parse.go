@@ -249,8 +249,11 @@ func (p *parser) externalList(elem int) condition {
 		if problem != "" {
 			c.problems = append(c.problems, problem)
 		}
+		if c.members == nil {
+			c.members = make(map[string]struct{}, len(members))
+		}
 		for _, m := range members {
-			c.members = insert(c.members, m)
+			c.members[m] = struct{}{}
 		}
 	}
 	return c

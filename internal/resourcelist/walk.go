@@ -54,6 +54,9 @@ func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) e
 	at := place{doc, elem}
 	w.lists[at] = open
 	defer func() { w.lists[at] = done }()
+	if len(w.entries) == 0 {
+		w.expect(doc, elem)
+	}
 	for child := range doc.Children(elem) {
 		if w.full {
 			return nil
@@ -66,6 +69,17 @@ func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) e
 		}
 	}
 	return nil
+}
+
+// expect makes room for as many members as the list at elem has children.
+func (w *walk) expect(doc *xmlscan.Doc, elem int) {
+	n := 0
+	for range doc.Children(elem) {
+		n++
+	}
+	n = min(n, w.maxEntries+1)
+	w.entries = make([]Entry, 0, n)
+	w.member = make(map[string]int, n)
 }
 
 func (w *walk) child(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {
@@ -220,7 +234,10 @@ func subscribable(uri string) (aor, why string) {
 	if user, _ := sipuri.Split(aor); user == "" {
 		return "", "names a host, nobody at it"
 	}
-	return strings.Clone(aor), ""
+	if aor == uri {
+		aor = strings.Clone(aor) // not a part of the document
+	}
+	return aor, ""
 }
 
 func nameOf(doc *xmlscan.Doc, elem int) Name {

@@ -82,6 +82,13 @@ func AOR(s string) (string, error) {
 	if plainAOR(s) {
 		return s, nil
 	}
+	if aor, ok := simpleAOR(s); ok {
+		return aor, nil
+	}
+	return anyAOR(s)
+}
+
+func anyAOR(s string) (string, error) {
 	if len(s) > MaxLength {
 		return "", errTooLong
 	}
@@ -147,6 +154,40 @@ func plainAOR(s string) bool {
 	}
 	canonical, ok := canonicalHost(host)
 	return ok && canonical == host
+}
+
+// simpleAOR recognises what most entries of lists look like: an address without
+// scheme or with its first colon escaped, the "@" escaped or not, that needs no
+// more work than that.
+func simpleAOR(s string) (string, bool) {
+	if len(s) > MaxLength-len("sip:") {
+		return "", false
+	}
+	if len(s) > 6 && s[3] == '%' && (s[:6] == "sip%3A" || s[:6] == "sip%3a") {
+		s = s[6:]
+	}
+	at := 0
+	for at < len(s) && (alphanum(s[at]) || s[at] == '-' || s[at] == '_' || s[at] == '.') {
+		at++
+	}
+	user, host := s[:at], s[at:]
+	switch {
+	case user == "":
+		return "", false
+	case strings.HasPrefix(host, "@"):
+		host = host[1:]
+	case strings.HasPrefix(host, "%40"):
+		host = host[3:]
+	default:
+		return "", false
+	}
+	if strings.IndexByte(host, ':') >= 0 || strings.HasSuffix(host, ".") {
+		return "", false
+	}
+	if canonical, ok := canonicalHost(host); !ok || canonical != host {
+		return "", false
+	}
+	return "sip:" + user + "@" + host, true
 }
 
 // addrSpec takes the URI out of a name-addr and trims blanks.

@@ -189,6 +189,26 @@ func TestAORGrows(t *testing.T) {
 	}
 }
 
+// The short ways to an address-of-record lead where the long one does.
+func sameAOR(t *testing.T, s string) {
+	t.Helper()
+	short, err1 := AOR(s)
+	long, err2 := anyAOR(s)
+	if short != long || (err1 == nil) != (err2 == nil) {
+		t.Errorf("AOR(%q) is %q, %v; at length %q, %v", s, short, err1, long, err2)
+	}
+}
+
+func TestShortWays(t *testing.T) {
+	for _, s := range []string{
+		"bob@h", "bob%40h", "sip%3Abob%40h", "sip%3abob@h", "sip:bob%40h", "sip%3A", "sip%3A@h", "%40h", "bob%40", "bob%40h.", "bob%40H",
+		"bob%40h%3A5060", "bob@h:5060", "bob%40[::1]", "bob@[::1]", "a.b-c_d%40x-y.z", "b%2540h", "b%40h;x=1", "b%40c%40h", "b%40-h", "tel:1", "bob", "b b@h",
+		strings.Repeat("a", MaxLength-3) + "@h", strings.Repeat("a", MaxLength-6) + "@h", strings.Repeat("a", MaxLength-8) + "%40h",
+	} {
+		sameAOR(t, s)
+	}
+}
+
 func FuzzAOR(f *testing.F) {
 	for _, s := range []string{"sip:bob@example.com", "sip%3Abob%40h", "<sip:a%zz@h;x>", "\"a\" <pres:b@[::1]:5060>", "tel:+1-2;ext=3", "sip:a%2525@h", "bob@h"} {
 		f.Add(s)
@@ -211,6 +231,7 @@ func FuzzAOR(f *testing.F) {
 				t.Errorf("Canonical is not idempotent: %q -> %q -> %q, %v", s, c, c2, err)
 			}
 		}
+		sameAOR(t, s)
 		a, err := AOR(s)
 		if err != nil {
 			return
