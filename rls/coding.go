@@ -3,6 +3,7 @@ package rls
 import (
 	"bytes"
 	"compress/flate"
+	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
@@ -30,6 +31,15 @@ func inflate(b []byte) ([]byte, error) {
 		}
 	}
 	return readInflated(flate.NewReader(bytes.NewReader(b)))
+}
+
+// gunzip undoes the content coding gzip.
+func gunzip(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("inflating: %w", err)
+	}
+	return readInflated(r)
 }
 
 func readInflated(r io.ReadCloser) ([]byte, error) {

@@ -11,8 +11,8 @@ import (
 	"rollcall/internal/resourcelist"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
+	"rollcall/internal/xmlscan"
 	"rollcall/sip/event"
-	"rollcall/sip/wire"
 )
 
 // A request-contained list (RFC 5367) comes in the body of a SUBSCRIBE, is its
@@ -62,9 +62,9 @@ func (s *Service) brought(sub *event.Subscription) (place, bool, error) {
 }
 
 // carriesList reports whether the body of a SUBSCRIBE is a list. ReadBody let no
-// other one of its type pass.
+// other one of these types pass.
 func carriesList(sub *event.Subscription) bool {
-	return len(sub.Body) > 0 && sub.ContentType == typeLists
+	return len(sub.Body) > 0 && (sub.ContentType == typeLists || sub.ContentType == typeMixed)
 }
 
 // recipients is the place of the list that a user sends to resource. RFC 5363 §5.2:
@@ -76,46 +76,6 @@ func (s *Service) recipients(resource string, sub *event.Subscription) (place, e
 	}
 	return place{resource: resource, owner: owner, document: serviceDocument(owner),
 		recipients: true, linphone: sub.Event == "presence" && isLinphones(sub.Body)}, nil
-}
-
-// ReadBody undoes the content coding of a body and checks what it is for. Lists
-// are kept as they are or, when they came deflated, in the zlib format.
-func (w *wrapped) ReadBody(req *wire.Request) ([]byte, error) {
-	body := req.Body
-	coding := strings.ToLower(req.Header("Content-Encoding"))
-	switch coding {
-	case "", "identity":
-	case "deflate":
-		var err error
-		if body, err = inflate(body); errors.Is(err, errInflated) {
-			return nil, &event.Refusal{Status: 413}
-		} else if err != nil {
-			return nil, &event.Refusal{Status: 400, Reason: "Body Cannot Be Inflated"}
-		}
-	default:
-		// RFC 3261 §8.2.3
-		return nil, &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept-Encoding", Value: "deflate, identity"}}}
-	}
-	if req.ContentType != typeLists {
-		return bytes.Clone(body), nil
-	}
-	disposition, params, _ := strings.Cut(req.Header("Content-Disposition"), ";")
-	disposition = strings.TrimSpace(disposition)
-	switch {
-	case disposition == "", strings.EqualFold(disposition, "recipient-list"): // RFC 5363 §4
-	case strings.EqualFold(strings.ReplaceAll(params, " ", ""), "handling=optional"):
-		return nil, nil // RFC 3261 §20.11
-	default:
-		return nil, &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: typeLists}}}
-	}
-	linphone := strings.HasPrefix(req.Header("User-Agent"), "Linphone")
-	if linphone && len(body)+len(linphonesMark) <= maxInflated {
-		body = append(bytes.Clone(body), linphonesMark...)
-	}
-	if coding == "deflate" || linphone {
-		return w.lists.coder.deflate(body), nil
-	}
-	return bytes.Clone(body), nil
 }
 
 // linphonesMark stands behind lists that came from Linphone (5.1 was looked at),
@@ -150,17 +110,20 @@ func (s *Service) readRecipients(ctx context.Context, at place, body []byte) (co
 	if !exists {
 		return c, errNoList
 	}
-	if body, err = unpack(body); err != nil {
-		return c, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	doc, err := resourcelist.Scan(body)
+	texts, err := unbundle(body)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", errMalformed, err)
 	}
-	if !doc.Is(0, resourcelist.Namespace, "resource-lists") {
-		return c, fmt.Errorf("%w: the root is another element", errMalformed)
+	docs := make([]*xmlscan.Doc, len(texts))
+	for i, text := range texts {
+		if docs[i], err = resourcelist.Scan(text); err != nil {
+			return c, fmt.Errorf("%w: %w", errMalformed, err)
+		}
+		if !docs[i].Is(0, resourcelist.Namespace, "resource-lists") {
+			return c, fmt.Errorf("%w: the root is another element", errMalformed)
+		}
 	}
-	c.List, err = s.cfg.Resolver.Document(ctx, doc, at.owner)
+	c.List, err = s.cfg.Resolver.Documents(ctx, docs, at.owner)
 	c.deps = append(c.deps, c.Deps...)
 	if err == nil && c.Truncated {
 		err = errTooMany // RFC 5363 §5.2

@@ -339,6 +339,8 @@ func (r *rig) take() []message {
 type sub struct {
 	who, resource, toTag, expires, supported, accept, body string
 	call                                                   string // Call-ID; found by the tag otherwise
+	kind                                                   string // Content-Type
+	event                                                  string
 	more                                                   string // header lines, each with CRLF
 	udp                                                    bool
 }
@@ -375,7 +377,7 @@ func (r *rig) subscribe(s sub) []message {
 	} else {
 		call += strconv.Itoa(int(r.cseq))
 	}
-	fmt.Fprintf(&b, "To: %s\r\nCall-ID: %s\r\nCSeq: %d SUBSCRIBE\r\nContact: <sip:1@192.0.2.9:5062;transport=tcp>\r\nEvent: presence\r\nExpires: %s\r\n", to, call, r.cseq, or(s.expires, "600"))
+	fmt.Fprintf(&b, "To: %s\r\nCall-ID: %s\r\nCSeq: %d SUBSCRIBE\r\nContact: <sip:1@192.0.2.9:5062;transport=tcp>\r\nEvent: %s\r\nExpires: %s\r\n", to, call, r.cseq, or(s.event, "presence"), or(s.expires, "600"))
 	b.WriteString("Supported: 100rel, replaces\r\n")
 	if s.supported != "-" {
 		fmt.Fprintf(&b, "Supported: %s\r\n", or(s.supported, "eventlist"))
@@ -384,7 +386,7 @@ func (r *rig) subscribe(s sub) []message {
 		fmt.Fprintf(&b, "Accept: %s\r\n", or(s.accept, "multipart/related, application/rlmi+xml, application/pidf+xml"))
 	}
 	if s.body != "" {
-		b.WriteString("Content-Type: application/resource-lists+xml\r\n")
+		b.WriteString("Content-Type: " + or(s.kind, typeLists) + "\r\n")
 	}
 	fmt.Fprintf(&b, "%sContent-Length: %d\r\n\r\n%s", s.more, len(s.body), s.body)
 	flow := r.flow()

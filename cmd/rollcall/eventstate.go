@@ -59,7 +59,7 @@ func (n *node) wireEventState(resolver *resourcelist.Resolver) *eventstate.Route
 		Packages: map[string]eventstate.Publisher{presence.Event: n.presence},
 	}
 	for name, p := range n.published {
-		n.notifier.Register(n.watchers.record(p.Package()))
+		n.registerWithLists(n.watchers.record(p.Package()), p)
 		p.Notify(n.notifier.Changed)
 		router.Packages[name] = p
 	}

@@ -104,10 +104,10 @@ func (r *Resolver) Inline(ctx context.Context, d *xmlscan.Doc, elem int, ownerXU
 	return r.Session(ownerXUI).Inline(ctx, d, elem)
 }
 
-// Document flattens all lists of d, a resource-lists document, into one: what
-// a recipient list means (RFC 5363 §4).
-func (r *Resolver) Document(ctx context.Context, d *xmlscan.Doc, ownerXUI string) (List, error) {
-	return r.Session(ownerXUI).Document(ctx, d)
+// Documents flattens all lists of docs, resource-lists documents, into one: what
+// recipient lists mean (RFC 5363 §4.1).
+func (r *Resolver) Documents(ctx context.Context, docs []*xmlscan.Doc, ownerXUI string) (List, error) {
+	return r.Session(ownerXUI).Documents(ctx, docs)
 }
 
 // Session resolves several lists of one owner and reads each document once. It

@@ -58,16 +58,24 @@ func (s *Session) Inline(ctx context.Context, doc *xmlscan.Doc, elem int) (List,
 	return w.list(), err
 }
 
-// Document is Resolver.Document within this session.
-func (s *Session) Document(ctx context.Context, doc *xmlscan.Doc) (List, error) {
+// Documents is Resolver.Documents within this session.
+func (s *Session) Documents(ctx context.Context, docs []*xmlscan.Doc) (List, error) {
 	w := s.walk()
-	for child := range doc.Children(0) {
-		if !doc.Is(child, Namespace, "list") {
-			continue
+	lists := 0
+	for _, doc := range docs {
+		for child := range doc.Children(0) {
+			if !doc.Is(child, Namespace, "list") {
+				continue
+			}
+			lists++
+			w.name = nameOf(doc, child)
+			if err := w.descend(ctx, doc, child, 1); err != nil {
+				return w.list(), err
+			}
 		}
-		if err := w.descend(ctx, doc, child, 1); err != nil {
-			return w.list(), err
-		}
+	}
+	if lists > 1 {
+		w.name = Name{} // that of all
 	}
 	return w.list(), nil
 }

@@ -47,7 +47,9 @@ func (s *Session) walk() *walk {
 	}
 }
 
-func (w *walk) list() List { return List{Name: w.name, Entries: w.entries, Deps: w.deps, Truncated: w.full} }
+func (w *walk) list() List {
+	return List{Name: w.name, Entries: w.entries, Deps: w.deps, Truncated: w.full}
+}
 
 // descend reads the list at elem. Only errors of the store end it.
 func (w *walk) descend(ctx context.Context, doc *xmlscan.Doc, elem, depth int) error {

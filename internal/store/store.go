@@ -139,7 +139,7 @@ type Subscription struct {
 	Body         []byte
 	Flow         string
 	Device       int64  // which of the watcher's devices, 0 = unknown
-	Rates        string // parameters of Event in force, e.g. ";max-rate=0.1"
+	Rates        string // parameters of Event in force, e.g. ";max-rate=0.1", and of the notifier
 	Created      time.Time
 	Expires      time.Time
 }

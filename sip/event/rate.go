@@ -160,12 +160,20 @@ func (s *Subscription) setSpecial(w wishes) {
 	s.special = x
 }
 
-// paramsText is the durable form of the parameters of Event.
+// acceptsDeflate is how it is stored among the parameters of Event that a watcher
+// takes deflated bodies. No package has a parameter of this name.
+const acceptsDeflate = ";accept-encoding=deflate"
+
+// paramsText is the durable form of the parameters of Event, and of other wishes.
 func (s *Subscription) paramsText() string {
-	if s.special == nil {
-		return ""
+	var text string
+	if s.special != nil {
+		text = string(s.special.rates.appendTo(nil)) + s.special.params
 	}
-	return string(s.special.rates.appendTo(nil)) + s.special.params
+	if s.Deflate {
+		text += acceptsDeflate
+	}
+	return text
 }
 
 // EventParam returns a parameter of Event in the newest SUBSCRIBE, if it is one

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 	"unique"
 
@@ -105,8 +106,9 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 	if s.device = uint64(row.Device); row.Device == 0 {
 		s.device = fnv1a(row.RemoteTarget)
 	}
-	if row.Rates != "" {
-		s.setSpecial(e.wishesOf(parseParams(row.Rates), time.Until(row.Expires), ""))
+	text, deflate := strings.CutSuffix(row.Rates, acceptsDeflate)
+	if s.Deflate = deflate; text != "" {
+		s.setSpecial(e.wishesOf(parseParams(text), time.Until(row.Expires), ""))
 	}
 	s.dialog.routes = row.RouteSet
 	s.dialog.setHead(row.ID, s.Event, s.EventID, row.LocalURI, row.RemoteURI, row.RemoteTag, row.CallID)

@@ -32,7 +32,7 @@ type Subscription struct {
 	Expires  time.Time
 	Fetch    bool // a poll (RFC 6665 §4.4.3): one NOTIFY, nothing is kept
 	Restored bool // taken over from an earlier run
-	Deflate  bool // the newest SUBSCRIBE asks for deflated bodies; unknown of a restored one
+	Deflate  bool // the newest SUBSCRIBE asks for deflated bodies
 	Shard    int
 
 	n      *Notifier
