@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"rollcall/internal/hop"
+	"rollcall/internal/store"
+	"rollcall/xcap/usage"
 )
 
 // Delegate lets a user into the trees of others.
@@ -56,6 +58,19 @@ func (a access) allows(user, owner, auid string, write bool) bool {
 		}
 	}
 	return false
+}
+
+// Readable returns what the server does in other words: whether a user may read a
+// document that a user owns.
+func Readable(usages []*usage.Usage, superUsers []string, delegates []Delegate) func(user string, key store.DocumentKey) bool {
+	a := newAccess(superUsers, delegates)
+	public := make(map[string]bool)
+	for _, u := range usages {
+		public[u.AUID] = u.PublicRead
+	}
+	return func(user string, key store.DocumentKey) bool {
+		return user == key.XUI || public[key.AUID] || a.allows(user, key.XUI, key.AUID, false)
+	}
 }
 
 // readOnly reports whether the method changes nothing (RFC 9110 §9.2.1).

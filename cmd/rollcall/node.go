@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/bus"
 	"rollcall/internal/certs"
 	"rollcall/internal/config"
+	"rollcall/internal/events"
 	"rollcall/internal/httpd"
 	"rollcall/internal/metrics"
 	"rollcall/internal/resourcelist"
@@ -73,6 +74,7 @@ type node struct {
 	watchers    watcherInfo
 	lists       *rls.Service
 	diff        *xcapdiff.Service
+	events      *events.Hub
 	registrar   *registrar.Registrar
 	messages    *im.Relay
 	notifier    *event.Notifier
@@ -159,7 +161,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	})
 	n.diff = n.newDiff(usages)
 	n.notifier.Register(n.diff)
-	n.presence.Notify(n.notifier.Changed)
+	n.events = n.newEvents(n.newGate(authenticator, throttle, trust), usages)
+	n.presence.Notify(n.presenceNews)
 	router := n.wireEventState(resolver)
 	n.registrar = registrar.New(registrar.Config{
 		Store: n.store, Pool: n.pool, Wheel: n.wheel, Bus: &n.bus, Metrics: n.metrics,
@@ -177,11 +180,11 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		LocalPort: n.localPort, LocalHost: n.localHost, Routes: routes, Relay: n.newProxy(trust),
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
-	n.xcap = n.newXCAPServer(n.withWebSocket(xcap.New(xcap.Config{
+	n.xcap = n.newXCAPServer(n.withWebSocket(n.withEvents(xcap.New(xcap.Config{
 		Store: n.store, Users: n.users, Auth: authenticator, Bus: &n.bus, Roots: cfg.XCAPRoot, Domains: cfg.Domain,
 		Usages: usages, Limits: documentLimits(&cfg.Quota), Quotas: xcapQuotas(&cfg.XCAP), Delegates: delegates(cfg), SuperUsers: cfg.SuperUsers, Watchers: n.watching,
 		Trust: trust, Throttle: throttle, Basic: cfg.BasicAuth, Metrics: n.metrics,
-	}), trust), trust)
+	})), trust), trust)
 	n.admin = newAdminServer(n.adminHandler())
 }
 
@@ -212,6 +215,7 @@ func (n *node) subscribe() {
 			n.presence.DocumentChanged(e)
 			n.lists.DocumentChanged(e)
 			n.diff.DocumentChanged(e)
+			n.events.DocumentChanged(e)
 			n.dialogRulesChanged(e)
 		case bus.UserChanged:
 			n.users.Forget(e.AOR)
@@ -223,6 +227,7 @@ func (n *node) subscribe() {
 				p.UserChanged(e.AOR)
 			}
 			n.lists.UserChanged(e.AOR)
+			n.events.UserChanged(e.AOR)
 			for _, name := range n.notifier.Events() {
 				n.notifier.Changed(name, e.AOR)
 			}

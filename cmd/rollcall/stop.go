@@ -17,7 +17,8 @@ func (n *node) stop() {
 			slog.Warn("stopping", "part", what, "err", err)
 		}
 	}
-	n.gate.lift() // readers may wait there
+	n.gate.lift()   // readers may wait there
+	n.events.Stop() // or XCAP would wait for the streams
 	step("XCAP", n.stopXCAP(ctx))
 	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))

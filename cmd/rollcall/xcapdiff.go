@@ -6,13 +6,13 @@ import (
 	"rollcall/internal/auth"
 	"rollcall/internal/store"
 	"rollcall/sip/xcapdiff"
+	"rollcall/xcap"
 	"rollcall/xcap/usage"
 )
 
 // newDiff makes the event package xcap-diff. Who may read what is as for GET.
 func (n *node) newDiff(usages []*usage.Usage) *xcapdiff.Service {
 	env := usage.Env{Documents: n.store, Users: n.users, Roots: n.cfg.XCAPRoot, Domains: n.cfg.Domain, Usages: usages}
-	public := make(map[string]bool)
 	known := make(map[string]xcapdiff.Usage, len(usages))
 	for _, u := range usages {
 		k := xcapdiff.Usage{Namespaces: append([]string{u.DefaultNS}, u.AltNS...)}
@@ -27,13 +27,10 @@ func (n *node) newDiff(usages []*usage.Usage) *xcapdiff.Service {
 			}
 		}
 		known[u.AUID] = k
-		public[u.AUID] = u.PublicRead
 	}
 	return xcapdiff.New(xcapdiff.Config{
 		Documents: n.store, History: n.store, Usages: known, Wheel: n.wheel, Roots: n.cfg.XCAPRoot,
-		Readable: func(who string, key store.DocumentKey) bool {
-			return who == key.XUI || public[key.AUID]
-		},
-		Root: func() string { return n.xcapURL() + "/" },
+		Readable: xcap.Readable(usages, n.cfg.SuperUsers, delegates(n.cfg)),
+		Root:     func() string { return n.xcapURL() + "/" },
 	})
 }

@@ -16,6 +16,7 @@ type Metrics struct {
 	SIPSeconds   prometheus.Histogram   // from reception to final response
 	HTTPRequests *prometheus.CounterVec // method, status
 	HTTPSeconds  prometheus.Histogram
+	EventStreams prometheus.Gauge
 
 	NotifiesSent   prometheus.Counter
 	NotifiesFailed *prometheus.CounterVec // reason
@@ -51,6 +52,8 @@ func New() *Metrics {
 		HTTPSeconds: histogram("http_request_seconds", "Time to answer an HTTP request.",
 			prometheus.ExponentialBuckets(0.0001, 2.5, 12)),
 
+		EventStreams: gauge("event_streams", "Open streams of server-sent events."),
+
 		NotifiesSent:   counter("notifies_sent_total", "NOTIFY requests sent, without retransmissions."),
 		NotifiesFailed: counters("notifies_failed_total", "NOTIFY requests that failed, by reason.", "reason"),
 		Retransmits:    counter("sip_retransmits_total", "SIP requests sent again for want of an answer."),
@@ -76,7 +79,7 @@ func New() *Metrics {
 	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.SIPRequests, m.SIPResponses, m.SIPSeconds, m.HTTPRequests, m.HTTPSeconds,
+		m.SIPRequests, m.SIPResponses, m.SIPSeconds, m.HTTPRequests, m.HTTPSeconds, m.EventStreams,
 		m.NotifiesSent, m.NotifiesFailed, m.Retransmits,
 		m.Subscriptions, m.Backend, m.BackendEnds, m.Publications, m.Bindings, m.Flows,
 		m.Overload, m.Panics, m.Malformed, m.AuthFailures,
