@@ -13,9 +13,9 @@ import (
 // DocumentChanged says that a document was written. When it returns every later
 // View goes by the new rules; whoever they concern is told soon after.
 func (s *Service) DocumentChanged(ev bus.DocumentChanged) {
-	if ev.Key.AUID == hardAUID && ev.Key.Path == hardPath {
+	if ev.Key.AUID == storedAUID && (ev.Key.Path == hardPath || ev.Key.Path == overridePath) {
 		if p := s.find(ev.Key.XUI); p != nil {
-			p.mark(markHard)
+			p.mark(markStored)
 		}
 	}
 	for _, aor := range s.cfg.Policy.DocumentChanged(ev.Key) {

@@ -13,7 +13,11 @@ import (
 type Inspection struct {
 	Publications []PublicationInfo // in order of their lineage
 	Hard         bool              // there is a hard-state document
-	Composed     *pidf.Composed
+	Override     bool              // there is one that overrides devices
+	Calling      bool              // there is a confirmed call
+	Composed     *pidf.Composed    // with its origins
+	Seen         time.Time         // when something was last heard of it, zero: not since the start
+	Ending       Ending            // how it went, if it is gone
 	// Watches are the IDs by which lists watch it for the watcher asked about.
 	Watches []string
 }
@@ -41,14 +45,17 @@ func (s *Service) Inspect(ctx context.Context, presentity, watcher string) (Insp
 	case <-ctx.Done():
 		return Inspection{}, ctx.Err()
 	}
-	hard, err := s.hardState(ctx, presentity)
-	if err != nil {
-		return Inspection{}, err
-	}
-	in.Hard = hard != nil
 	if in.Composed == nil {
-		in.Composed = pidf.Compose(pidf.Composition{AOR: presentity, Hard: hard, Now: time.Now()})
+		st, err := s.readDocuments(ctx, presentity)
+		if err != nil {
+			return Inspection{}, err
+		}
+		in.Hard, in.Override = st.hard != nil, st.override != nil
+		c := s.composition(presentity, st)
+		c.Trace = true
+		in.Composed = pidf.Compose(c)
 	}
+	in.Seen, in.Ending = s.lastSeen(presentity)
 	return in, nil
 }
 
@@ -63,9 +70,16 @@ func (s *Service) inspect(presentity, watcher string) (in Inspection) {
 			Publication: pub.Publication, UserAgent: pub.UserAgent(), Ends: pub.Ends(), Doc: pub.Doc,
 		})
 	}
-	if snap := p.current.Load(); snap != nil {
-		in.Composed = snap.doc
+	if p.storedRead {
+		c := p.composition()
+		c.Trace = true
+		if p.lead.holds(c.Now) {
+			c.Lead = p.lead.lineage
+		}
+		in.Composed = pidf.Compose(c)
+		in.Hard, in.Override = p.stored.hard != nil, p.stored.override != nil
 	}
+	in.Calling = p.calling
 	for id, w := range p.watches {
 		if w.Watcher == watcher {
 			in.Watches = append(in.Watches, id)

@@ -18,7 +18,7 @@ func TestInspect(t *testing.T) {
 			t.Errorf("nothing is known: %+v, %v", in, err)
 		}
 		r.must(amy, typed+"User-Agent: Blink 6.0.1\r\n", document(tuple("a", "open")))
-		r.put(store.DocumentKey{XUI: amy, AUID: hardAUID, Path: hardPath}, document(tuple("h", "closed")))
+		r.put(store.DocumentKey{XUI: amy, AUID: storedAUID, Path: hardPath}, document(tuple("h", "closed")))
 		r.s.Watch(Watch{ID: "42 amy", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Hour), Changed: func() {}})
 		r.s.Watch(Watch{ID: "43 amy", Presentity: amy, Watcher: cy, Expires: time.Now().Add(time.Hour), Changed: func() {}})
 		synctest.Wait()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -15,17 +14,14 @@ import (
 	"rollcall/internal/shard"
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
-	"rollcall/internal/xmlscan"
 	"rollcall/policy"
 	"rollcall/sip/eventstate"
 	"rollcall/sip/winfo"
 )
 
 const (
-	idleTime   = 5 * time.Minute     // how long one with nothing to remember stays
-	retryAfter = 5 * time.Second     // when the store could not be read
-	hardAUID   = "pidf-manipulation" // RFC 4827 §3
-	hardPath   = "index"
+	idleTime   = 5 * time.Minute // how long one with nothing to remember stays
+	retryAfter = 5 * time.Second // when the store could not be read
 )
 
 // presentity is one whose presence is watched or published.
@@ -34,7 +30,7 @@ type presentity struct {
 	aor   string
 	shard int
 
-	current atomic.Pointer[snapshot] // nil: nothing but hard state, not read yet
+	current atomic.Pointer[snapshot] // nil: nothing but documents, not read yet
 	known   atomic.Bool              // has an account
 	changes atomic.Uint64            // counts announcements
 	marks   atomic.Uint32            // work that waits on the shard
@@ -48,8 +44,11 @@ type presentity struct {
 	// Owned by the shard.
 	publications  eventstate.Set[*pidf.Document]
 	registrations []pidf.Registration
-	hard          *pidf.Document
-	hardRead      bool
+	stored        stored
+	storedRead    bool
+	calling       bool                 // there is a confirmed call
+	personsSince  map[string]time.Time // by lineage, of those that repeat themselves
+	lead          lead
 	watches       map[string]*Watch
 	watchers      *winfo.Table
 	until         time.Time // when the composition changes by itself
@@ -68,10 +67,10 @@ func newPresentity(s *Service, aor string) *presentity {
 
 // Work that can be asked of a presentity's shard.
 const (
-	markDue   = 1 << iota // a deadline has come, or it is new
-	markHard              // its hard state changed
-	markRules             // decisions may differ
-	markUser              // its account was added, changed or removed
+	markDue    = 1 << iota // a deadline has come, or it is new
+	markStored             // a document of its changed
+	markRules              // decisions may differ
+	markUser               // its account was added, changed or removed
 )
 
 // mark asks the shard for work; many marks make one visit.
@@ -90,8 +89,8 @@ func (p *presentity) work() {
 	if marks&markUser != 0 || !p.known.Load() {
 		marks |= p.checkAccount()
 	}
-	if marks&markHard != 0 {
-		p.hardRead = false
+	if marks&markStored != 0 {
+		p.storedRead = false
 	}
 	if marks&markDue != 0 {
 		p.armed, p.replan = time.Time{}, true
@@ -121,10 +120,10 @@ func (p *presentity) settle() {
 
 // recompose replaces the snapshot unless it would be the same.
 func (p *presentity) recompose() (changed, sphere bool) {
-	if !p.hardRead {
-		p.readHard()
+	if !p.storedRead {
+		p.readStored()
 	}
-	doc := p.compose(p.hard)
+	doc := p.compose()
 	p.until = doc.Until
 	old := p.current.Load()
 	if old != nil && bytes.Equal(old.doc.Body, doc.Body) && old.doc.Sphere == doc.Sphere {
@@ -135,54 +134,49 @@ func (p *presentity) recompose() (changed, sphere bool) {
 	return old != nil, old != nil && old.doc.Sphere != doc.Sphere
 }
 
-func (p *presentity) compose(hard *pidf.Document) *pidf.Composed {
-	c := pidf.Composition{AOR: p.aor, Hard: hard, Registrations: p.registrations, Now: time.Now()}
+// compose composes what is known now. Who leads of several devices that speak of
+// the person does not change too often.
+func (p *presentity) compose() *pidf.Composed {
+	c := p.composition()
+	doc := pidf.Compose(c)
+	if p.lead.keeps(doc.Lead, &c, p.s.cfg.SettleWindow) {
+		c.Lead = p.lead.lineage
+		doc = pidf.Compose(c)
+		p.arm(p.lead.until)
+	}
+	return doc
+}
+
+// composition is all that is known now.
+func (p *presentity) composition() pidf.Composition {
+	c := p.s.composition(p.aor, p.stored)
+	c.Registrations, c.OnPhone = p.registrations, p.calling
+	c.Soft = make([]pidf.Input, 0, len(p.publications))
 	for _, pub := range p.publications {
-		c.Soft = append(c.Soft, pidf.Input{Lineage: pub.Lineage, Doc: pub.Doc, Published: pub.Published})
+		c.Soft = append(c.Soft, pidf.Input{
+			Lineage: pub.Lineage, Doc: pub.Doc, Published: pub.Published, PersonsSince: p.personsSince[pub.Lineage],
+		})
 	}
-	return pidf.Compose(c)
+	return c
 }
 
-// readHard reads the hard state. While that fails the last known one counts.
-func (p *presentity) readHard() {
-	doc, err := p.s.hardState(p.s.ctx, p.aor)
-	if err != nil {
-		slog.Warn("hard state not read", "presentity", p.aor, "error", err)
-		p.arm(time.Now().Add(retryAfter))
-		return
-	}
-	p.hard, p.hardRead = doc, true
-}
-
-// hardState returns the stored presence document of a user, nil when there is none.
-func (s *Service) hardState(ctx context.Context, aor string) (*pidf.Document, error) {
-	stored, err := s.cfg.Documents.Document(ctx, store.DocumentKey{XUI: aor, AUID: hardAUID, Path: hardPath})
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading hard state of %s: %w", aor, err)
-	}
-	doc, err := pidf.Parse(stored.Body, xmlscan.DefaultLimits())
-	if err != nil {
-		slog.Warn("hard state ignored", "presentity", aor, "error", err)
-		return nil, nil
-	}
-	return doc, nil
+// composition is that of one of whom nothing but documents is known.
+func (s *Service) composition(aor string, st stored) pidf.Composition {
+	return pidf.Composition{AOR: aor, Hard: st.hard, Override: st.override, Conflict: s.cfg.Conflict, Now: time.Now()}
 }
 
 // snapshot returns the state as it is now, on any goroutine. One that is not
-// there yet is that of a presentity with hard state at most, as everything else
+// there yet is that of a presentity with documents at most, as everything else
 // comes through the shard.
 func (p *presentity) snapshot(ctx context.Context) (*snapshot, error) {
 	if snap := p.current.Load(); snap != nil {
 		return snap, nil
 	}
-	hard, err := p.s.hardState(ctx, p.aor)
+	st, err := p.s.readDocuments(ctx, p.aor)
 	if err != nil {
 		return nil, err
 	}
-	snap := newSnapshot(pidf.Compose(pidf.Composition{AOR: p.aor, Hard: hard, Now: time.Now()}))
+	snap := newSnapshot(pidf.Compose(p.s.composition(p.aor, st)))
 	if p.current.CompareAndSwap(nil, snap) {
 		return snap, nil
 	}
@@ -267,7 +261,9 @@ func (p *presentity) forget() {
 		p.s.cfg.Store.Defer(b)
 	}
 	p.s.cfg.Metrics.Publications.Sub(float64(len(p.publications)))
-	p.publications, p.registrations, p.hard, p.hardRead = nil, nil, nil, false
+	p.publications, p.registrations, p.stored, p.storedRead = nil, nil, stored{}, false
+	p.calling, p.personsSince, p.lead = false, nil, lead{}
+	p.s.sightings.Delete(p.aor)
 }
 
 // expire removes what is over.
@@ -283,7 +279,10 @@ func (p *presentity) expire(now time.Time) {
 		b.DropPublications = append(b.DropPublications, pub.Key())
 		return true
 	})
-	p.s.cfg.Metrics.Publications.Sub(float64(len(b.DropPublications)))
+	if len(b.DropPublications) > 0 {
+		p.s.cfg.Metrics.Publications.Sub(float64(len(b.DropPublications)))
+		p.s.sight(p.aor, PublicationExpired)
+	}
 	for id, w := range p.watches {
 		if !w.Expires.Add(winfo.Grace).After(now) {
 			delete(p.watches, id)
@@ -302,7 +301,7 @@ func (p *presentity) expire(now time.Time) {
 // gone through only when the timer has run out.
 func (p *presentity) plan() {
 	now := time.Now()
-	if len(p.publications)+len(p.registrations)+len(p.watches) == 0 && p.watchers.Idle(now) {
+	if len(p.publications)+len(p.registrations)+len(p.watches) == 0 && !p.calling && p.watchers.Idle(now) {
 		switch {
 		case p.idle.IsZero():
 			p.idle = now.Add(idleTime)

@@ -43,10 +43,14 @@ func (s *Service) Publish(ctx context.Context, req *wire.Request, aor string, wh
 		return
 	}
 	s.cfg.Metrics.Publications.Add(float64(len(next) - len(p.publications)))
-	p.publications = next
+	p.personsSince = personsSince(p.personsSince, p.publications, next)
 	if len(next) > 0 {
 		s.flows.Add(req.Flow, aor)
+		s.sight(aor, PublicationExpired)
+	} else if len(p.publications) > 0 {
+		s.sight(aor, Left)
 	}
+	p.publications = next
 	p.settle()
 }
 

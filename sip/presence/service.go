@@ -3,7 +3,6 @@ package presence
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +77,14 @@ type Config struct {
 	// when it is not renewed (65 s: longer than a binding does); twice that after
 	// a restart, which clients have to notice first.
 	FlowGrace time.Duration
+
+	// Conflict says whose word counts when devices disagree about the person.
+	Conflict pidf.Conflict
+	// SettleWindow bounds how often in it another device comes to speak for the
+	// person; 0: no bound.
+	SettleWindow time.Duration
+	// Simple are the first words of User-Agent of clients that look at one tuple.
+	Simple []string
 }
 
 func (c Config) withDefaults() Config {
@@ -127,6 +134,9 @@ type Service struct {
 	// those of accounts, and of resources that are being watched; what has
 	// nothing to remember is dropped after idleTime.
 	presentities sync.Map
+
+	// sightings maps those who were ever there to *sighting.
+	sightings sync.Map
 }
 
 // New returns a service. Restore comes next.
@@ -190,22 +200,6 @@ func (s *Service) known(ctx context.Context, aor string) (*presentity, error) {
 		p.mark(markRules) // it was watched before it had an account
 	}
 	return p, nil
-}
-
-// SetBindings is how the registrar tells which devices are registered now.
-func (s *Service) SetBindings(aor string, regs []pidf.Registration) {
-	regs = slices.Clone(regs)
-	s.cfg.Pool.Post(shard.Index(aor), func() {
-		p := s.find(aor)
-		if p == nil {
-			if len(regs) == 0 {
-				return
-			}
-			p = s.obtain(aor)
-		}
-		p.registrations = regs
-		p.settle()
-	})
 }
 
 // View is what a watcher is shown of a presentity. Only an active one has a

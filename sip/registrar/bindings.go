@@ -21,11 +21,12 @@ func sorted(b []store.Binding) []store.Binding {
 }
 
 // registrations is what presence may show of bindings: RFC 3856 §7.2. The raw
-// contact stays private, the address-of-record stands for it.
+// contact stays private, the address-of-record stands for it. They have no end:
+// when one is over that is told, and a refresh is not.
 func registrations(aor string, bindings []store.Binding) []pidf.Registration {
 	out := make([]pidf.Registration, len(bindings))
 	for i, b := range bindings {
-		out[i] = pidf.Registration{ID: b.ID, Contact: aor, Instance: b.Instance, Q: b.Q, Expires: b.Expires}
+		out[i] = pidf.Registration{ID: b.ID, Contact: aor, Instance: b.Instance, Q: b.Q}
 	}
 	slices.SortFunc(out, func(a, b pidf.Registration) int { return strings.Compare(a.ID, b.ID) })
 	return out
