@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/net/idna"
-
-	"rollcall/internal/sipuri"
 )
 
 // facts are what conditions are evaluated on.
@@ -21,13 +19,16 @@ type facts struct {
 }
 
 func factsOf(req Request) facts {
-	f := facts{watcher: req.Watcher, sphere: req.Sphere, now: req.Now}
-	_, f.domain = sipuri.Split(req.Watcher)
-	// An address may keep a port; colons in brackets are part of the host.
-	if i := strings.LastIndexByte(f.domain, ':'); i > strings.LastIndexByte(f.domain, ']') {
-		f.domain = f.domain[:i]
+	return facts{watcher: req.Watcher, domain: domainOf(req.Watcher), sphere: req.Sphere, now: req.Now}
+}
+
+// withoutPort cuts the port that an address may keep; colons in brackets are part
+// of the host.
+func withoutPort(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return host[:i]
 	}
-	return f
+	return host
 }
 
 // condition is one child of a conditions element.

@@ -56,7 +56,7 @@ func (e *Engine) decide(ctx context.Context, req Request, why *[]Reason) (Decisi
 	if err != nil {
 		return Decision{Handling: Confirm}, err
 	}
-	return set.decide(factsOf(req), why), nil
+	return e.verdict(set, req, why), nil
 }
 
 // errAborted is what waiters get when the compilation did not return.

@@ -93,7 +93,7 @@ func (p *parser) rule(elem int) rule {
 func (p *parser) actions(r *rule, elem int) {
 	for child := range p.doc.Children(elem) {
 		if p.doc.Elements[child].Local == "sub-handling" && p.permits(p.doc.Elements[child].Space) {
-			r.handling = max(r.handling, handlingOf(trimmed(p.doc, child)))
+			r.handling = max(r.handling, ParseHandling(trimmed(p.doc, child)))
 		}
 	}
 }
@@ -105,7 +105,8 @@ func (p *parser) permits(space string) bool {
 	return space == nsPresence || p.dialogs && (space == nsDialogRules || space == nsAGDialogRules)
 }
 
-func handlingOf(s string) Handling {
+// ParseHandling reads the token of a handling. What is none blocks.
+func ParseHandling(s string) Handling {
 	switch s {
 	case "allow":
 		return Allow

@@ -65,8 +65,12 @@ type Decision struct {
 	Handling Handling
 	// Transform is what the watcher sees of the document; set if Handling is Allow.
 	Transform *Transformation
-	// NoPolicy tells that the presentity has no rule document at all.
-	NoPolicy bool
+	// NoPolicy tells that the presentity has no rule document at all, Ruled that
+	// some rule applies.
+	NoPolicy, Ruled bool
+	// Operator names what of the Tenant decided instead of the rules, if anything:
+	// no-document, no-rule, floor or ceiling.
+	Operator string
 	// Until is when the decision may change by the passing of time, zero if never.
 	Until time.Time
 	// Reasons say how every rule fared; only Explain fills them.
@@ -79,6 +83,7 @@ type Reason struct {
 	Rule     string // its id
 	Matched  bool   // all conditions are true
 	Counted  bool   // and no rule of higher precedence set it aside
+	Operator bool   // it is not the user's rule, but the operator's
 	Handling Handling
 	Why      string
 }
@@ -109,6 +114,8 @@ type Options struct {
 	// AUIDs are the application usages whose documents are the rules. None means
 	// those of presence.
 	AUIDs []string
+	// Tenants are what the operator decides; without them the RFCs do.
+	Tenants Tenants
 	// CacheSize bounds the compiled rules kept, counted in rules and list
 	// members. Zero means DefaultCacheSize.
 	CacheSize int

@@ -72,12 +72,17 @@ func (e *Engine) report(ctx context.Context, req Request) (Report, error) {
 	f := factsOf(req)
 	f.listed = set.refers && set.listed(f)
 	var why []Reason
-	r.Decision = set.decide(f, &why)
+	r.Decision = e.verdict(set, req, &why)
 	r.Decision.Reasons = why
 	for i, reason := range why {
-		r.Rules = append(r.Rules, c.ruleReport(&set.rules[i], f, reason))
+		if !reason.Operator {
+			r.Rules = append(r.Rules, c.ruleReport(&set.rules[i], f, reason))
+		}
 	}
-	r.Combination = set.combination(r.Rules, r.Decision)
+	r.Combination = set.combination(r.Rules, set.decide(f, nil))
+	if rule := r.Decision.Operator; rule != "" {
+		r.Combination = append(r.Combination, operatorWords(rule, groupOf(req.Presentity, f), r.Decision.Handling))
+	}
 	if req.Watcher != "" && req.Watcher == req.Presentity {
 		r.Decision = Decision{Handling: Allow, Transform: e.everything, Reasons: why}
 		r.Combination = []string{"The watcher is the owner, who always sees everything."}

@@ -63,7 +63,7 @@ func (s *ruleset) decide(f facts, why *[]Reason) Decision {
 			matched.clear(i)
 			continue
 		}
-		d.Handling = max(d.Handling, s.handling(r))
+		d.Handling, d.Ruled = max(d.Handling, s.handling(r)), true
 	}
 	if d.Handling == Allow {
 		d.Transform = s.transformation(matched)

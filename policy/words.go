@@ -33,6 +33,22 @@ var inputWords = [...]string{
 	inputFull:       "whether the device is in use, and since when not",
 }
 
+// operatorWords says what the operator of the domain decided.
+func operatorWords(rule string, g Group, h Handling) string {
+	who := [...]string{
+		SameDomain: "people of the owner's domain", OtherDomains: "people of other domains", Nobody: "watchers without an identity",
+	}[g]
+	switch rule {
+	case "no-document":
+		return fmt.Sprintf("The operator of the server decided what users without rules mean for %s: %s.", who, h)
+	case "no-rule":
+		return fmt.Sprintf("The operator of the server decided how %s are treated when no rule applies: %s.", who, h)
+	case "floor":
+		return fmt.Sprintf("The operator of the server lets %s see at least this much, whatever the owner's rules say: %s.", who, h)
+	}
+	return fmt.Sprintf("The operator of the server lets %s see this much at most, whatever the owner's rules say: %s.", who, h)
+}
+
 // Words says in plain words what the transformation shows.
 func (t *Transformation) Words() []string {
 	g := &t.grant

@@ -23,6 +23,7 @@ import (
 // deciding are the settings that decisions depend on.
 type deciding struct {
 	config.Tree    `embed:""`
+	config.Policy  `embed:""`
 	ProvideDefault string `name:"provide-default" env:"ROLLCALL_PROVIDE_DEFAULT" default:"none" enum:"none,all" help:"As that of the server: none or all."`
 	MaxListEntries int    `name:"max-list-entries" env:"ROLLCALL_MAX_LIST_ENTRIES" default:"1000" help:"As that of the server."`
 	RLSUser        string `name:"rls-user" env:"ROLLCALL_RLS_USER" default:"rls" help:"As that of the server."`
@@ -33,6 +34,9 @@ func (d *deciding) Normalize() error {
 	if d.RLSUser == "-" {
 		d.RLSUser = ""
 	}
+	if _, err := d.Rules(); err != nil {
+		return err
+	}
 	return d.Tree.Normalize()
 }
 
@@ -42,7 +46,8 @@ func (d *deciding) resolver(docs resourcelist.Documents) *resourcelist.Resolver 
 
 // engine decides as the server would.
 func (d *deciding) engine(docs policy.Documents) *policy.Engine {
-	opt := policy.Options{}
+	rules, _ := d.Rules() // checked by Normalize
+	opt := policy.Options{Tenants: tenants(rules)}
 	if d.ProvideDefault == "all" {
 		opt.ProvideDefault = policy.ProvideAll
 	}

@@ -140,7 +140,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		provide = policy.ProvideAll
 	}
 	publishers, _ := cfg.PublisherSet()
-	n.policy = policy.NewEngine(n.store, resolver, policy.Options{ProvideDefault: provide})
+	rules, _ := cfg.Rules() // likewise
+	n.policy = policy.NewEngine(n.store, resolver, policy.Options{ProvideDefault: provide, Tenants: tenants(rules)})
 	n.presence = presence.New(presence.Config{
 		Store: n.store, Documents: n.store, Policy: n.policy, Users: n.users,
 		Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,

@@ -34,11 +34,12 @@ type Tree struct {
 
 // Config is every setting of a server.
 type Config struct {
-	Place `embed:""`
-	Tree  `embed:""`
-	HTTP  `embed:""`
-	SIP   `embed:""`
-	XCAP  `embed:""`
+	Place  `embed:""`
+	Tree   `embed:""`
+	HTTP   `embed:""`
+	SIP    `embed:""`
+	XCAP   `embed:""`
+	Policy `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
 	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
@@ -180,6 +181,9 @@ func (c *Config) Normalize() error {
 		return err
 	}
 	if _, err := c.Routes(); err != nil {
+		return err
+	}
+	if _, err := c.Rules(); err != nil {
 		return err
 	}
 	if err := c.normalizeServiceRoute(); err != nil {
