@@ -448,8 +448,21 @@ func TestUsers(t *testing.T) {
 			t.Errorf("what is remembered does not need the store: %v", err)
 		}
 		time.Sleep(2 * time.Second)
+		if u, err := users.Get(ctx, aor); err != nil || u.DisplayName != "Carol" {
+			t.Errorf("store away, who was there lately: %v", err)
+		}
+		if _, err := users.Get(ctx, "sip:dave@example.com"); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("store away, never heard of: %v", err)
+		}
+		s.Fail(nil)
+		time.Sleep(probeEvery)
+		if _, err := users.Get(ctx, "sip:dave@example.com"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("store back: %v", err)
+		}
+		s.Fail(store.ErrUnavailable)
+		time.Sleep(2*staleFor + time.Second)
 		if _, err := users.Get(ctx, aor); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("store away: %v", err)
+			t.Errorf("store away for long: %v", err)
 		}
 		strange := NewUsers(failing{}, time.Second)
 		for _, aor := range []string{"sip:a\x00@b", "\xff", strings.Repeat("a", maxAOR+1)} {
