@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"rollcall/sip/wire"
@@ -51,4 +52,16 @@ func takesDeflate(req *wire.Request) bool {
 		}
 	}
 	return false
+}
+
+// isSimple stands for Subscription.Simple among the parameters that are stored.
+const isSimple = ";simple"
+
+// simple reports whether a request is of a client that the package serves with less.
+func (e *entry) simple(req *wire.Request) bool {
+	if len(e.terms.Simple) == 0 {
+		return false
+	}
+	agent := req.Header("User-Agent")
+	return slices.ContainsFunc(e.terms.Simple, func(begin string) bool { return strings.HasPrefix(agent, begin) })
 }

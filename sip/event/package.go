@@ -61,6 +61,9 @@ type Terms struct {
 	// Params are parameters of Event, in lower case, that mean something to the
 	// package (Subscription.EventParam).
 	Params []string
+	// Simple are the beginnings of User-Agent of clients that the package serves
+	// with less (Subscription.Simple).
+	Simple []string
 }
 
 // Source is the package's side of one subscription. It is called on the

@@ -170,6 +170,9 @@ func (s *Subscription) paramsText() string {
 	if s.special != nil {
 		text = string(s.special.rates.appendTo(nil)) + s.special.params
 	}
+	if s.Simple {
+		text += isSimple
+	}
 	if s.Deflate {
 		text += acceptsDeflate
 	}

@@ -107,6 +107,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 		s.device = fnv1a(row.RemoteTarget)
 	}
 	text, deflate := strings.CutSuffix(row.Rates, acceptsDeflate)
+	text, s.Simple = strings.CutSuffix(text, isSimple)
 	if s.Deflate = deflate; text != "" {
 		s.setSpecial(e.wishesOf(parseParams(text), time.Until(row.Expires), ""))
 	}

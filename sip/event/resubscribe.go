@@ -77,7 +77,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 	if after.fresh = len(body) > 0; after.fresh {
 		after.contentType, after.body = strings.Clone(req.ContentType), body
 	}
-	after.deflate = takesDeflate(req)
+	after.deflate, after.simple = takesDeflate(req), s.entry.simple(req)
 	if len(req.Contacts) > 0 || req.ContactStar {
 		if after.target, refusal = remoteTarget(req); refusal != nil {
 			return refusal
@@ -166,7 +166,7 @@ type latest struct {
 	contentType, target string
 	body                []byte
 	fresh               bool // body came with it
-	deflate             bool
+	deflate, simple     bool
 	flow                *wire.Flow
 	contact             unique.Handle[string]
 	remoteCSeq          uint32
@@ -177,14 +177,14 @@ type latest struct {
 func (s *Subscription) latest() latest {
 	return latest{
 		accept: s.Accept, supported: s.Supported, contentType: s.ContentType, body: s.Body,
-		deflate: s.Deflate, flow: s.Flow,
+		deflate: s.Deflate, simple: s.Simple, flow: s.Flow,
 		target: s.dialog.target, contact: s.dialog.contact, remoteCSeq: s.dialog.remoteCSeq, expires: s.Expires,
 	}
 }
 
 func (s *Subscription) setLatest(l latest) {
-	s.Accept, s.Supported, s.ContentType, s.Body, s.Deflate = l.accept, l.supported, l.contentType, l.body, l.deflate
-	s.BodyNew = l.fresh
+	s.Accept, s.Supported, s.ContentType, s.Body = l.accept, l.supported, l.contentType, l.body
+	s.BodyNew, s.Deflate, s.Simple = l.fresh, l.deflate, l.simple
 	s.Flow, s.Expires = l.flow, l.expires
 	s.dialog.target, s.dialog.contact, s.dialog.remoteCSeq = l.target, l.contact, l.remoteCSeq
 }

@@ -348,7 +348,7 @@ func (p *fakePackage) set(resource string, v View) {
 func (p *fakePackage) Event() string { return "presence" }
 
 func (p *fakePackage) Terms() Terms {
-	return Terms{ContentTypes: []string{"application/pidf+xml", "application/other+xml"}, Pace: 5 * time.Second}
+	return Terms{ContentTypes: []string{"application/pidf+xml", "application/other+xml"}, Pace: 5 * time.Second, Simple: []string{"baresip"}}
 }
 
 func (p *fakePackage) Open(_ context.Context, s *Subscription) (Source, error) {

@@ -118,7 +118,7 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 		Resource: strings.Clone(resource),
 		Watcher:  strings.Clone(who.AOR), DisplayName: strings.Clone(name), Kind: "plain",
 		Supported:   parseSupported(req, e.options),
-		ContentType: strings.Clone(req.ContentType), Deflate: takesDeflate(req),
+		ContentType: strings.Clone(req.ContentType), Deflate: takesDeflate(req), Simple: e.simple(req),
 		Flow: req.Flow, Created: time.Now(), Shard: shardIndex,
 		n: n, entry: e,
 	}

@@ -32,6 +32,7 @@ type Subscription struct {
 	Expires  time.Time
 	Fetch    bool // a poll (RFC 6665 §4.4.3): one NOTIFY, nothing is kept
 	Restored bool // taken over from an earlier run
+	Simple   bool // the newest SUBSCRIBE is of a client that Terms.Simple names
 	Deflate  bool // the newest SUBSCRIBE asks for deflated bodies
 	Shard    int
 

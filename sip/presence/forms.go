@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"rollcall/internal/pidf"
 	"rollcall/internal/xmlscan"
 )
 
@@ -19,6 +20,7 @@ type forms struct {
 	mu    sync.Mutex
 	doc   *xmlscan.Doc // of body
 	full  *versioned
+	gist  *View                 // for simple clients
 	diffs map[string]*versioned // by Tag of the older view; nil: none is smaller than full
 }
 
@@ -74,4 +76,20 @@ func (f *forms) pidfDiff(old *View) *versioned {
 		f.diffs[old.Tag] = diff
 	}
 	return diff
+}
+
+// simple is the view as clients get it that look at one tuple: another view of the
+// same state, with a tag of its own.
+func (v View) simple(aor string) View {
+	if v.forms == nil || len(v.Body) == 0 {
+		return v
+	}
+	f := v.forms
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gist == nil {
+		g := activeView(pidf.Effective(v.Body, pidf.OfflineTupleID(aor)))
+		f.gist = &g
+	}
+	return *f.gist
 }

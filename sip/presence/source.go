@@ -21,6 +21,9 @@ type source struct {
 // View implements event.Source.
 func (src *source) View(full bool) (event.View, bool) {
 	v := src.s.View(src.s.ctx, src.sub.Resource, src.sub.Watcher)
+	if src.sub.Simple {
+		v = v.simple(src.sub.Resource)
+	}
 	src.state = v.State
 	if v.State != event.Terminated {
 		src.list(v.State)
