@@ -71,6 +71,16 @@ func (s *Service) DocumentChanged(key store.DocumentKey, changed func(event, res
 	}
 }
 
+// Calling reports whether a user is in a call. It is to be called on the shard of aor.
+func (s *Service) Calling(aor string) bool {
+	for _, one := range s.State(aor) {
+		if one.phase == confirmed {
+			return true
+		}
+	}
+	return false
+}
+
 // decide tells how a watcher is treated. Users without dialog rules show their
 // dialogs to their own domain, as a PBX does.
 func (s *Service) decide(ctx context.Context, resource, watcher string) (policy.Handling, error) {

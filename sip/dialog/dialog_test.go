@@ -448,3 +448,25 @@ func BenchmarkCompose(b *testing.B) {
 		before = compose(set, before)
 	}
 }
+
+// Who is in a call, for presence: from confirmed to the end, whoever told of it.
+func TestCalling(t *testing.T) {
+	inBubble(t, false, func(r *rig) {
+		p, want := "", []bool{false, false, true, false}
+		for i, phase := range []string{"trying", "early", "confirmed", "terminated"} {
+			p = r.must(pbx, p, info("full", call("1 c1 a b "+phase), call("2 c2 a b terminated")))
+			if got := r.s.Calling(amy); got != want[i] {
+				t.Errorf("%s: %v", phase, got)
+			}
+		}
+		r.must(pbx, p, info("full", call("3 c3 a b confirmed")))
+		if !r.s.Calling(amy) {
+			t.Error("no call")
+		}
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if r.s.Calling(amy) {
+			t.Error("the publication is over")
+		}
+	})
+}

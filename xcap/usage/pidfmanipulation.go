@@ -16,8 +16,9 @@ func PIDFManipulation() *Usage {
 		MIMEType:   "application/pidf+xml",
 		DefaultNS:  nsPIDF,
 		Namespaces: []string{nsPIDF, nsDataModel},
-		// RFC 4827 §9: one document per user, named index.
-		FixedDocuments: func(path string) bool { return path == "index" },
+		// RFC 4827 §9: one document per user, named index. Besides it there is ours that
+		// counts whatever devices publish.
+		FixedDocuments: func(path string) bool { return path == "index" || path == "override" },
 		Validate:       func(d *xmlscan.Doc) *Conflict { return s.validate(d) },
 	}
 }

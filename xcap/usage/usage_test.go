@@ -147,6 +147,7 @@ func TestFixedDocuments(t *testing.T) {
 		want       bool
 	}{
 		{"pidf-manipulation", "index", true}, // RFC 4827 §9
+		{"pidf-manipulation", "override", true},
 		{"pidf-manipulation", "other", false},
 		{"xcap-caps", "index", false}, // RFC 4825 §12: never in a user's tree
 		{"org.openmobilealliance.pres-content", "oma_status-icon/index", true},
