@@ -17,7 +17,8 @@
 // adds are watched at once, members it removes are told as terminated once.
 //
 // No member is ever left out silently. Addresses that nobody can subscribe to, and
-// users that do not exist, are terminated with reason noresource; addresses of
-// domains that are not served here are terminated with reason giveup, as there are
-// no subscriptions to other servers.
+// users that do not exist, are terminated with reason noresource. To members in
+// other domains there are back-end subscriptions (Remote), one for each user whose
+// lists have them; where there is no way to a domain its members are terminated
+// with reason giveup.
 package rls

@@ -33,6 +33,7 @@ import (
 	"rollcall/sip/presence"
 	"rollcall/sip/reg"
 	"rollcall/sip/registrar"
+	"rollcall/sip/subscriber"
 	"rollcall/sip/winfo"
 	"rollcall/sip/wire"
 	"rollcall/sip/xcapdiff"
@@ -73,6 +74,7 @@ type node struct {
 	dialogRules *policy.Engine
 	watchers    watcherInfo
 	lists       *rls.Service
+	backend     *subscriber.Subscriber
 	diff        *xcapdiff.Service
 	events      *events.Hub
 	registrar   *registrar.Registrar
@@ -148,6 +150,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
 		MaxWatchers: cfg.MaxWatchers, AllowEvents: publishable[:], Publishers: publishers, FlowGrace: cfg.FlowGrace + flowSlack,
 	})
+	n.backend = n.newBackend(trust, routes)
 	n.lists = n.newLists(resolver)
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
@@ -178,7 +181,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
 		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, Lists: n.lists.Resource,
-		LocalPort: n.localPort, LocalHost: n.localHost, Routes: routes, Relay: n.newProxy(trust),
+		LocalPort: n.localPort, LocalHost: n.localHost, Routes: routes, Relay: n.newProxy(trust), Subscriber: n.backend,
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})
 	n.xcap = n.newXCAPServer(n.withWebSocket(n.withEvents(xcap.New(xcap.Config{

@@ -62,6 +62,9 @@ type Config struct {
 
 	Route []string `name:"route" env:"ROLLCALL_ROUTE" placeholder:"DOMAIN=WAY" help:"Way for MESSAGE to another domain: deny, dns, dns-tls or the SIP URI of a server (sips for TLS); domain * for all without a row. Repeat for more; without rows there is no way out."`
 
+	BackendRate int `name:"backend-rate" env:"ROLLCALL_BACKEND_RATE" default:"20" help:"Subscriptions to members of lists in one other domain that begin per second; more wait."`
+	MaxBackend  int `name:"max-backend" env:"ROLLCALL_MAX_BACKEND" default:"20000" help:"Subscriptions to members of lists in other domains, max-watching of them for one user; the members beyond show as terminated."`
+
 	FlowGrace    time.Duration `name:"flow-grace" env:"ROLLCALL_FLOW_GRACE" default:"1m" help:"How long a registration outlives the TCP, TLS or WebSocket connection it came over, for its client to come back; twice that after a restart."`
 	FlowTimer    time.Duration `name:"flow-timer" env:"ROLLCALL_FLOW_TIMER" default:"0s" help:"Flow-Timer told to clients with outbound (RFC 5626): how long they may be silent on a connection. 0s: not told."`
 	ServiceRoute []string      `name:"service-route" env:"ROLLCALL_SERVICE_ROUTE" placeholder:"URI" help:"Route that clients are told to use for their requests (RFC 3608), e.g. sip:proxy.example.org;lr; repeat for more."`
@@ -251,6 +254,7 @@ func (c *Config) checkLimits() error {
 		{"max-contacts", c.MaxContacts}, {"max-watching", c.MaxWatching}, {"max-watchers", c.MaxWatchers},
 		{"max-list-entries", c.MaxListEntries}, {"max-message-bytes", c.MaxMessageBytes},
 		{"max-stored-messages", c.MaxStoredMessages}, {"queue-limit", c.QueueLimit},
+		{"backend-rate", c.BackendRate}, {"max-backend", c.MaxBackend},
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rollcall/internal/shard"
+	"rollcall/sip/wire"
 )
 
 // Watch is somebody who watches a resource without a subscription of its own: a
@@ -13,6 +14,7 @@ type Watch struct {
 	Resource, Watcher string // canonical; Watcher "" when anonymous
 	DisplayName       string
 	Expires           time.Time
+	Flow              *wire.Flow // of the subscription behind it; nil: not known
 	// Changed is called on any goroutine when there may be news, or for no reason.
 	// It must not block.
 	Changed func()
