@@ -55,7 +55,10 @@ func (s liveSource) State(ctx context.Context, aor string) (explain.State, error
 	if err != nil {
 		return explain.State{}, err
 	}
-	state := explain.State{Hard: in.Hard, Composed: in.Composed}
+	state := explain.State{
+		Hard: in.Hard, Override: in.Override, Calling: in.Calling, Composed: in.Composed,
+		Seen: in.Seen, Ending: endings[in.Ending],
+	}
 	for _, p := range in.Publications {
 		pub := publication(p.Publication)
 		pub.UserAgent, pub.Ends = p.UserAgent, p.Ends
@@ -64,8 +67,13 @@ func (s liveSource) State(ctx context.Context, aor string) (explain.State, error
 	return state, nil
 }
 
+var endings = map[presence.Ending]string{
+	presence.Left: explain.Left, presence.PublicationExpired: explain.Expired, presence.RegistrationEnded: explain.Dropped,
+}
+
 func publication(p store.Publication) explain.Publication {
 	return explain.Publication{
+		Lineage:   p.Lineage,
 		Published: p.Published, Expires: p.Expires, Ends: p.Expires, Says: explain.Says(p.Body), Body: string(p.Body),
 	}
 }

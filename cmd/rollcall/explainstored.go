@@ -102,7 +102,7 @@ func (s *storedSource) Registrations(ctx context.Context, aor string) (out []exp
 
 // State implements explain.Source. It composes as the server does.
 func (s *storedSource) State(ctx context.Context, aor string) (explain.State, error) {
-	c := pidf.Composition{AOR: aor, Now: s.now}
+	c := pidf.Composition{AOR: aor, Now: s.now, Trace: true}
 	bindings, err := s.bindings(ctx, aor)
 	if err != nil {
 		return explain.State{}, err
@@ -125,17 +125,30 @@ func (s *storedSource) State(ctx context.Context, aor string) (explain.State, er
 	if err != nil {
 		return explain.State{}, err
 	}
-	hard, err := s.st.Document(ctx, store.DocumentKey{XUI: aor, AUID: "pidf-manipulation", Path: "index"})
-	if err == nil {
-		if c.Hard, err = pidf.Parse(hard.Body, xmlscan.DefaultLimits()); err != nil {
-			c.Hard, err = nil, nil
-		}
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if c.Hard, err = s.stored(ctx, aor, "index"); err != nil {
 		return explain.State{}, err
 	}
-	state.Hard, state.Composed = c.Hard != nil, pidf.Compose(c)
+	if c.Override, err = s.stored(ctx, aor, "override"); err != nil {
+		return explain.State{}, err
+	}
+	state.Hard, state.Override, state.Composed = c.Hard != nil, c.Override != nil, pidf.Compose(c)
 	return state, nil
+}
+
+// stored is a presence document of a user, nil when there is none that can be read.
+func (s *storedSource) stored(ctx context.Context, aor, path string) (*pidf.Document, error) {
+	found, err := s.st.Document(ctx, store.DocumentKey{XUI: aor, AUID: "pidf-manipulation", Path: path})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	doc, err := pidf.Parse(found.Body, xmlscan.DefaultLimits())
+	if err != nil {
+		return nil, nil // as the server does
+	}
+	return doc, nil
 }
 
 // Decide implements explain.Source.

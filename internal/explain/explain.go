@@ -51,11 +51,16 @@ type Registration struct {
 type State struct {
 	Publications []Publication
 	Hard         bool // there is a document in pidf-manipulation
+	Override     bool // there is one that overrides devices
+	Calling      bool // there is a call
 	Composed     *pidf.Composed
+	Seen         time.Time // when something was last heard of the presentity
+	Ending       string    // how it went: Left, Expired, Dropped; empty: not known
 }
 
 // Publication is what one device published.
 type Publication struct {
+	Lineage   string    `json:"-"`
 	UserAgent string    `json:"userAgent,omitempty"`
 	Published time.Time `json:"published"` // when it last changed
 	Expires   time.Time `json:"expires"`
@@ -116,6 +121,10 @@ type Report struct {
 	Registrations []Registration `json:"registrations"`
 	Publications  []Publication  `json:"publications"`
 	HardState     bool           `json:"hardState"`
+	Override      bool           `json:"override"`
+	Calling       bool           `json:"calling"`
+	Reach         *Reach         `json:"reach,omitempty"` // nil: not known
+	Origins       []Origin       `json:"origins"`
 	Composed      string         `json:"composed"`
 	ComposedSays  string         `json:"composedSays"`
 	Sphere        string         `json:"sphere,omitempty"`
@@ -147,10 +156,15 @@ func Explain(ctx context.Context, src Source, watcher, presentity string, now ti
 	state, err := src.State(ctx, presentity)
 	r.problem("publications", err)
 	r.Publications, r.HardState = state.Publications, state.Hard
+	r.Override, r.Calling = state.Override, state.Calling
 	r.recognize()
+	if err == nil {
+		r.reach(&state)
+	}
 	if state.Composed != nil {
 		r.Composed, r.Sphere = string(state.Composed.Body), state.Composed.Sphere
 		r.ComposedSays = Says(state.Composed.Body)
+		r.origins(state.Composed.Origins)
 	}
 	r.Policy, err = src.Decide(ctx, policy.Request{Presentity: presentity, Watcher: watcher, Sphere: r.Sphere, Now: now})
 	r.problem("rules", err)
@@ -167,6 +181,7 @@ func Explain(ctx context.Context, src Source, watcher, presentity string, now ti
 	r.WatcherInfo = slices.DeleteFunc(all, func(w Watcher) bool { return w.Watcher != r.Watcher })
 	r.Summary = r.summary()
 	r.Registrations, r.Publications = some(r.Registrations), some(r.Publications)
+	r.Origins = some(r.Origins)
 	r.Subscriptions, r.WatcherInfo = some(r.Subscriptions), some(r.WatcherInfo)
 	p := &r.Policy
 	p.Documents, p.Rules, p.Combination = some(p.Documents), some(p.Rules), some(p.Combination)

@@ -41,6 +41,11 @@ type world struct {
 	documents     []string // published
 	agent         string
 	hard          bool
+	override      string
+	calling       bool
+	ends          time.Time // of publications, when their connection is gone
+	seen          time.Time
+	ending        string
 	subscriptions []Subscription
 	subErr        error
 	watchers      []Watcher
@@ -77,8 +82,15 @@ func (w *world) Registrations(context.Context, string) ([]Registration, error) {
 }
 
 func (w *world) State(_ context.Context, aor string) (State, error) {
-	s := State{Hard: w.hard}
-	c := pidf.Composition{AOR: aor, Now: noon}
+	s := State{Hard: w.hard, Override: w.override != "", Calling: w.calling, Seen: w.seen, Ending: w.ending}
+	c := pidf.Composition{AOR: aor, Now: noon, Trace: true, OnPhone: w.calling}
+	if w.override != "" {
+		doc, err := pidf.Parse([]byte(w.override), xmlscan.DefaultLimits())
+		if err != nil {
+			return s, err
+		}
+		c.Override = doc
+	}
 	for i, body := range w.documents {
 		doc, err := pidf.Parse([]byte(body), xmlscan.DefaultLimits())
 		if err != nil {
@@ -86,9 +98,12 @@ func (w *world) State(_ context.Context, aor string) (State, error) {
 		}
 		c.Soft = append(c.Soft, pidf.Input{Lineage: string(rune('a' + i)), Doc: doc, Published: noon.Add(-time.Minute)})
 		s.Publications = append(s.Publications, Publication{
-			UserAgent: w.agent, Published: noon.Add(-10 * time.Minute), Expires: noon.Add(time.Hour), Ends: noon.Add(time.Hour),
+			Lineage: string(rune('a' + i)), UserAgent: w.agent, Published: noon.Add(-10 * time.Minute), Expires: noon.Add(time.Hour), Ends: noon.Add(time.Hour),
 			Says: Says([]byte(body)), Body: body,
 		})
+		if !w.ends.IsZero() {
+			s.Publications[i].Ends = w.ends
+		}
 	}
 	s.Composed = pidf.Compose(c)
 	return s, nil
@@ -212,6 +227,29 @@ func TestText(t *testing.T) {
 			lost := phone()
 			lost.Ends = noon.Add(40 * time.Second)
 			w.registrations = []Registration{lost}
+		}},
+		{"two devices, a call and an override", alice, func(w *world) {
+			w.blink("granted")
+			w.documents = []string{busy, strings.NewReplacer("desk", "mobile", "activities", "mood", "away", "happy").Replace(busy)}
+			w.override = strings.NewReplacer("away", "vacation").Replace(busy[:strings.Index(busy, "<tuple")] + busy[strings.Index(busy, "</tuple>")+8:])
+			w.calling = true
+		}},
+		{"a call", alice, func(w *world) {
+			w.blink("granted")
+			w.documents = []string{busy}
+			w.calling = true
+		}},
+		{"all connections gone", alice, func(w *world) {
+			w.blink("granted")
+			w.documents, w.ends = []string{busy}, noon.Add(30*time.Second)
+		}},
+		{"went without a word", alice, func(w *world) {
+			w.blink("granted")
+			w.seen, w.ending = noon.Add(-5*time.Minute), Expired
+		}},
+		{"said goodbye", alice, func(w *world) {
+			w.blink("granted")
+			w.seen, w.ending = noon.Add(-5*time.Minute), Left
 		}},
 		{"details hidden", alice, func(w *world) {
 			w.put("pres-rules", rules(

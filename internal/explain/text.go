@@ -72,6 +72,8 @@ func (t *text) chain() {
 	t.publications()
 	t.section(3, "What that makes together")
 	t.line("   %s", orNothing(r.ComposedSays))
+	t.parts()
+	t.reachable()
 	if r.Sphere != "" {
 		t.line("   sphere: %s", r.Sphere)
 	}
@@ -133,6 +135,12 @@ func (t *text) publications() {
 		t.line("   A stored document (pidf-manipulation) does not count while a device publishes.")
 	case t.r.HardState:
 		t.line("   A stored document (pidf-manipulation) counts, as no device publishes.")
+	}
+	if t.r.Override {
+		t.line("   A stored document (pidf-manipulation/override) counts before what devices publish, until it is over.")
+	}
+	if t.r.Calling {
+		t.line("   There is a call in progress.")
 	}
 }
 
