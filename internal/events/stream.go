@@ -32,9 +32,9 @@ type stream struct {
 	w  http.ResponseWriter
 	rc *http.ResponseController
 
-	number uint64 // the client has been told everything up to it
-	whole  uint64 // up to this number it is told the whole state
-	ready  bool   // it knows that it has everything
+	at    place
+	whole uint64 // up to this number the client is told the whole state
+	ready bool   // it knows that it has everything
 }
 
 // wakeUp has the stream look for news. It never blocks.
@@ -99,10 +99,10 @@ func (st *stream) allowed(ctx context.Context) bool {
 func (st *stream) begin(lastID string) error {
 	f := st.feed
 	f.mu.Lock()
-	number, ok := f.table.resume(lastID)
+	at, ok := f.table.resume(lastID)
 	f.mu.Unlock()
 	if ok {
-		st.number = number
+		st.at = at
 		return st.write([]byte(comeBack + ":\n\n"))
 	}
 	why := "start"
@@ -112,15 +112,13 @@ func (st *stream) begin(lastID string) error {
 	return st.reset([]byte(comeBack), why)
 }
 
-// reset has the client forget all it knows.
+// reset has the client forget all it knows, its place included.
 func (st *stream) reset(b []byte, why string) error {
 	f := st.feed
 	f.mu.Lock()
-	st.number, st.whole, st.ready = 0, f.table.last, false
-	// Below the floor there is nothing but what is forgotten.
-	id := f.table.id(f.table.floor)
+	st.at, st.whole, st.ready = place{}, f.table.last, false
 	f.mu.Unlock()
-	return st.write(appendEvent(b, "reset", id, struct {
+	return st.write(appendEvent(b, "reset", "", struct {
 		Reason string `json:"reason"`
 	}{why}))
 }
@@ -151,41 +149,40 @@ func (st *stream) next() (b []byte, behind bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := &f.table
-	whole := st.number < st.whole
-	if !whole && st.number < t.floor {
+	if st.at.number >= st.whole && st.at.number < t.floor {
 		return nil, true
 	}
-	told := st.number
-	t.after(told, func(it *item) bool {
+	t.after(st.at.number, func(it *item) bool {
 		if len(b) >= maxChunk {
 			return false
 		}
-		st.number = it.number
-		if it.gone && it.number <= st.whole {
-			return true
+		from := st.at
+		st.at = t.advance(from, it)
+		if !it.gone || it.number > st.whole {
+			name, data := it.render(from, st.whole)
+			b = appendEvent(b, name, t.id(st.at), data)
 		}
-		b = it.append(b, t, told, st.whole)
 		return true
 	})
 	if len(b) < maxChunk && !st.ready {
-		st.ready, st.number = true, t.last
-		b = appendEvent(b, "ready", t.id(t.last), struct{}{})
+		st.ready, st.at = true, place{t.last, t.last}
+		b = appendEvent(b, "ready", t.id(st.at), struct{}{})
 	}
 	return b, false
 }
 
-// append renders an item for a client that has been told everything up to a
-// number, and gets the whole state up to another.
-func (it *item) append(b []byte, t *table, told, whole uint64) []byte {
-	c := it.differs(told)
+// render returns the event of an item for a client at a place, which is told the
+// whole state up to a number.
+func (it *item) render(from place, whole uint64) (name string, data any) {
+	c := it.differs(from)
 	if it.number <= whole {
 		c = exists
 	}
-	name, data := it.state.event(c)
-	if d, ok := data.(documentData); ok && c > created && it.told(told) {
+	name, data = it.state.event(c)
+	if d, ok := data.(documentData); ok && c > created && it.told(from) {
 		data = d.since(it.before)
 	}
-	return appendEvent(b, name, t.id(it.number), data)
+	return name, data
 }
 
 // appendEvent renders one event (HTML §9.2.6).

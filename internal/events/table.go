@@ -144,31 +144,56 @@ func (t *table) after(number uint64, fn func(*item) bool) {
 	}
 }
 
-// id is how clients name a number.
-func (t *table) id(number uint64) string { return t.epoch + "-" + strconv.FormatUint(number, 10) }
+// place is how far a client is. It has been told the items up to number, oldest
+// change first. What changed in the meantime has a higher number by now, so that
+// it knows all versions up to full only, where nothing was left to tell.
+type place struct{ number, full uint64 }
 
-// resume returns the number that a client names. ok is false when what happened
-// since cannot be told.
-func (t *table) resume(id string) (number uint64, ok bool) {
-	epoch, text, _ := strings.Cut(id, "-")
-	number, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || epoch != t.epoch || number < t.floor || number > t.last {
-		return 0, false
+// id is how clients name a place.
+func (t *table) id(p place) string {
+	id := t.epoch + "-" + strconv.FormatUint(p.number, 10)
+	if p.full != p.number {
+		id += "-" + strconv.FormatUint(p.full, 10)
 	}
-	return number, true
+	return id
 }
 
-// differs says how an item differs from what is known to a client that has been
-// told everything up to a number.
-func (it *item) differs(number uint64) change {
+// resume returns the place that a client names. ok is false when what happened
+// since cannot be told.
+func (t *table) resume(id string) (p place, ok bool) {
+	epoch, text, _ := strings.Cut(id, "-")
+	number, full, both := strings.Cut(text, "-")
+	if !both {
+		full = number
+	}
+	var errs [2]error
+	p.number, errs[0] = strconv.ParseUint(number, 10, 64)
+	p.full, errs[1] = strconv.ParseUint(full, 10, 64)
+	if errs != [2]error{} || epoch != t.epoch || p.number < t.floor || p.number > t.last || p.full > p.number {
+		return place{}, false
+	}
+	return p, true
+}
+
+// advance is where a client is that is told an item.
+func (t *table) advance(p place, it *item) place {
+	p.number = it.number
+	if p.number == t.last {
+		p.full = p.number
+	}
+	return p
+}
+
+// differs says how an item differs from what a client knows at a place.
+func (it *item) differs(from place) change {
 	switch {
 	case it.gone:
 		return removed
-	case it.born > number:
-		return created
+	case it.born > from.full:
+		return created // as far as we can tell
 	}
 	return changed
 }
 
 // told reports whether such a client knows the state before the newest.
-func (it *item) told(number uint64) bool { return it.before != nil && it.known <= number }
+func (it *item) told(from place) bool { return it.before != nil && it.known <= from.full }

@@ -76,7 +76,7 @@ func TestRealm(t *testing.T) {
 }
 
 func TestPasswords(t *testing.T) {
-	g, st := newGate(t)
+	g, _ := newGate(t)
 	with := func(password string) *http.Request {
 		_, no := g.Check(request("192.0.2.1"), "")
 		c, err := digest.ParseChallenge(no.Challenges[0])
@@ -102,7 +102,8 @@ func TestPasswords(t *testing.T) {
 	if !slowed {
 		t.Error("guessing is not slowed down")
 	}
-	g, st = newGate(t)
+	another, st := newGate(t)
+	g = another
 	line := with("secret")
 	st.Fail(store.ErrUnavailable)
 	if _, no := g.Check(line, ""); no.Status != 503 || no.RetryAfter == 0 || no.Text == "" {
