@@ -73,6 +73,7 @@ func (l *list) Refreshed() error {
 		return err
 	}
 	l.rewatch()
+	l.svc.cfg.Resolver.Keep(l.deps)
 	return nil
 }
 
@@ -220,6 +221,7 @@ func (l *list) watch(m *member) {
 		Watcher:     l.sub.Watcher,
 		DisplayName: l.sub.DisplayName,
 		Expires:     l.sub.Expires,
+		Flow:        l.sub.Flow,
 		Changed:     m.changed,
 	})
 }

@@ -19,7 +19,7 @@ import (
 	"rollcall/internal/events"
 	"rollcall/internal/httpd"
 	"rollcall/internal/metrics"
-	"rollcall/internal/resourcelist"
+	"rollcall/internal/remotelist"
 	"rollcall/internal/shard"
 	"rollcall/internal/store"
 	"rollcall/internal/store/cached"
@@ -74,6 +74,7 @@ type node struct {
 	dialogRules *policy.Engine
 	watchers    watcherInfo
 	lists       *rls.Service
+	remoteLists *remotelist.Cache // nil: none
 	backend     *subscriber.Subscriber
 	diff        *xcapdiff.Service
 	events      *events.Hub
@@ -136,7 +137,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	cfg := n.cfg
 	trust, _ := cfg.TrustedPrefixes() // checked by Normalize
 	routes, _ := cfg.Routes()         // likewise
-	resolver := &resourcelist.Resolver{Docs: n.store, Roots: cfg.XCAPRoot[:1], MaxEntries: cfg.MaxListEntries}
+	resolver := n.newResolver()
 	provide := policy.ProvideNone
 	if cfg.ProvideDefault == "all" {
 		provide = policy.ProvideAll

@@ -20,6 +20,9 @@ func (n *node) stop() {
 	n.gate.lift()   // readers may wait there
 	n.events.Stop() // or XCAP would wait for the streams
 	step("XCAP", n.stopXCAP(ctx))
+	if n.remoteLists != nil {
+		n.remoteLists.Close()
+	}
 	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))

@@ -39,6 +39,7 @@ type Config struct {
 	HTTP   `embed:""`
 	SIP    `embed:""`
 	XCAP   `embed:""`
+	Lists  `embed:""`
 	Policy `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
@@ -181,6 +182,9 @@ func (c *Config) Normalize() error {
 		return err
 	}
 	if err := c.XCAP.normalize(c.Domain[0]); err != nil {
+		return err
+	}
+	if err := c.Lists.normalize(c.Domain[0]); err != nil {
 		return err
 	}
 	if _, err := c.Routes(); err != nil {

@@ -7,5 +7,6 @@
 // missing ones included, so that the reader knows which changes concern it.
 // References are resolved by path below our own XCAP roots, whatever host they
 // name, and only into the owner's own tree or the global tree: a list is never a
-// way to read documents that its owner may not read.
+// way to read documents that its owner may not read. Lists of other servers are
+// read where a Remote has them.
 package resourcelist

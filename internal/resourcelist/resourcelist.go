@@ -90,6 +90,8 @@ type Resolver struct {
 	// MaxEntries bounds the members of one list, MaxDepth how deep lists may
 	// nest, references included. Zero means the default.
 	MaxEntries, MaxDepth int
+	// Remote has the lists of other servers; nil: there are none.
+	Remote Remote
 }
 
 // Ref flattens the list that ref names: an absolute URL or a path relative to
@@ -115,6 +117,7 @@ func (r *Resolver) Documents(ctx context.Context, docs []*xmlscan.Doc, ownerXUI 
 func (r *Resolver) Session(ownerXUI string) *Session {
 	s := &Session{
 		docs:       r.Docs,
+		remote:     r.Remote,
 		roots:      r.Roots,
 		owner:      ownerXUI,
 		maxEntries: r.MaxEntries,

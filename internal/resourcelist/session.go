@@ -13,6 +13,7 @@ import (
 // Session is the reading of some lists on behalf of one owner.
 type Session struct {
 	docs                 Documents
+	remote               Remote
 	roots                []string
 	owner                string
 	maxEntries, maxDepth int
@@ -29,7 +30,10 @@ type loaded struct {
 // Ref is Resolver.Ref within this session.
 func (s *Session) Ref(ctx context.Context, ref string) (List, error) {
 	w := s.walk()
-	doc, elem, err := w.follow(ctx, ref)
+	doc, elem, ok, err := w.away(ref)
+	if !ok {
+		doc, elem, err = w.follow(ctx, ref)
+	}
 	if err != nil {
 		return w.list(), err
 	}

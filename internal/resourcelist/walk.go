@@ -23,6 +23,7 @@ type walk struct {
 	lists   map[place]progress
 	deps    []store.DocumentKey
 	known   map[store.DocumentKey]bool
+	foreign map[*xmlscan.Doc]bool // of other servers
 	full    bool
 }
 
@@ -44,6 +45,7 @@ func (s *Session) walk() *walk {
 		member:  make(map[string]int),
 		lists:   make(map[place]progress),
 		known:   make(map[store.DocumentKey]bool),
+		foreign: make(map[*xmlscan.Doc]bool),
 	}
 }
 
@@ -93,10 +95,15 @@ func (w *walk) child(ctx context.Context, doc *xmlscan.Doc, elem, depth int) err
 		return w.enter(ctx, "list "+name, doc, elem, depth+1)
 	case "entry-ref":
 		ref, _ := doc.Attr(elem, "", "ref")
+		if w.foreign[doc] {
+			// Relative to the XCAP root of the other server, wherever that is.
+			w.problem(ref, &unresolved{why: "is a reference within another server"})
+			return nil
+		}
 		return w.entryRef(ctx, ref, nameOf(doc, elem))
 	case "external":
 		anchor, _ := doc.Attr(elem, "", "anchor")
-		return w.external(ctx, anchor, depth)
+		return w.external(ctx, doc, anchor, depth)
 	}
 	return nil
 }
@@ -117,8 +124,15 @@ func (w *walk) enter(ctx context.Context, ref string, doc *xmlscan.Doc, elem, de
 	return w.descend(ctx, doc, elem, depth)
 }
 
-func (w *walk) external(ctx context.Context, anchor string, depth int) error {
-	doc, elem, err := w.follow(ctx, anchor)
+func (w *walk) external(ctx context.Context, from *xmlscan.Doc, anchor string, depth int) error {
+	doc, elem, ok, err := w.away(anchor)
+	switch {
+	case ok:
+	case w.foreign[from]:
+		err = &unresolved{why: "leads from another server to where lists may not be read from"}
+	default:
+		doc, elem, err = w.follow(ctx, anchor)
+	}
 	if err == nil && !doc.Is(elem, Namespace, "list") {
 		err = &unresolved{why: "does not name a list"}
 	}
@@ -142,18 +156,14 @@ func (w *walk) entryRef(ctx context.Context, ref string, display Name) error {
 
 // follow finds the element that ref names.
 func (w *walk) follow(ctx context.Context, ref string) (*xmlscan.Doc, int, error) {
-	if w.references >= maxReferences {
-		return nil, 0, &unresolved{why: fmt.Sprintf("more than %d references", maxReferences)}
+	if err := w.count(); err != nil {
+		return nil, 0, err
 	}
-	w.references++
 	key, node, err := w.locate(ref)
 	if err != nil {
 		return nil, 0, err
 	}
-	if !w.known[key] {
-		w.known[key] = true
-		w.deps = append(w.deps, key)
-	}
+	w.depend(key)
 	doc, err := w.load(ctx, key)
 	if err != nil {
 		return nil, 0, err
@@ -168,6 +178,22 @@ func (w *walk) follow(ctx context.Context, ref string) (*xmlscan.Doc, int, error
 		return nil, 0, &unresolved{why: "does not name an element"}
 	}
 	return doc, match.Elem, nil
+}
+
+// count bounds the references that are followed.
+func (w *walk) count() error {
+	if w.references >= maxReferences {
+		return &unresolved{why: fmt.Sprintf("more than %d references", maxReferences)}
+	}
+	w.references++
+	return nil
+}
+
+func (w *walk) depend(key store.DocumentKey) {
+	if !w.known[key] {
+		w.known[key] = true
+		w.deps = append(w.deps, key)
+	}
 }
 
 // failed notes a reference that leads nowhere and passes on errors of the store.
