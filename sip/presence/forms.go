@@ -4,12 +4,17 @@ import (
 	"log/slog"
 	"sync"
 
+	"rollcall/internal/eventfilter"
 	"rollcall/internal/pidf"
 	"rollcall/internal/xmlscan"
+	"rollcall/sip/event"
 )
 
-// maxForms bounds what is kept of each kind; beyond it, it is made each time.
-const maxForms = 16
+// These bound what is kept of each kind; beyond it, it is made each time.
+const (
+	maxDiffs    = 16
+	maxFiltered = 64
+)
 
 // forms is what is made of a rendered view for those who do not want it as it
 // is: once for all of them, and as long as the view is the one that is shown. It
@@ -22,6 +27,36 @@ type forms struct {
 	full  *versioned
 	gist  *View                 // for simple clients
 	diffs map[string]*versioned // by Tag of the older view; nil: none is smaller than full
+
+	filtered map[string]View // by Key of the filter
+}
+
+// document returns the view as a document, nil when it cannot be read.
+func (f *forms) document() *xmlscan.Doc {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index()
+}
+
+// filter returns what a filter leaves of the view.
+func (f *forms) filter(by *eventfilter.Filter) View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v, made := f.filtered[by.Key()]; made {
+		return v
+	}
+	d := f.index()
+	if d == nil {
+		return View{State: event.Active, Tag: "unreadable"}
+	}
+	v := activeView(by.Apply(d))
+	if len(f.filtered) < maxFiltered {
+		if f.filtered == nil {
+			f.filtered = make(map[string]View)
+		}
+		f.filtered[by.Key()] = v
+	}
+	return v
 }
 
 // index returns the view as a document. The caller holds mu.
@@ -69,7 +104,7 @@ func (f *forms) pidfDiff(old *View) *versioned {
 	if diff = pidfDiff(old.Body, doc); diff != nil && diff.size() >= full.size() {
 		diff = nil
 	}
-	if len(f.diffs) < maxForms {
+	if len(f.diffs) < maxDiffs {
 		if f.diffs == nil {
 			f.diffs = make(map[string]*versioned)
 		}

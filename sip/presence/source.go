@@ -1,11 +1,11 @@
 package presence
 
 import (
+	"rollcall/internal/eventfilter"
 	"rollcall/internal/pidf"
 	"rollcall/internal/store"
 	"rollcall/sip/event"
 	"rollcall/sip/winfo"
-	"rollcall/sip/wire"
 )
 
 // source is one subscription to presence.
@@ -14,6 +14,9 @@ type source struct {
 	sub   *event.Subscription
 	state event.State // last decided
 	chain chain       // of partial notifications
+
+	filters *eventfilter.Set
+	shown   View // last, before it was filtered, if there are triggers
 
 	recorded bool // as pending, with the subscription
 }
@@ -42,10 +45,7 @@ func (src *source) Refreshed() error {
 	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) {
 		return &event.Refusal{Status: 406}
 	}
-	if len(src.sub.Body) > 0 {
-		return &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
-	}
-	return nil
+	return src.readFilters()
 }
 
 // Record implements event.Recorder: that somebody asks to be let in must last.

@@ -192,6 +192,11 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		sub = subscription("s1", bo, time.Hour)
 		sub.ContentType, sub.Body = "application/simple-filter+xml", []byte("<filter-set/>")
+		if _, _, err := r.subscribe(sub); !refused(err, 488) {
+			t.Errorf("no filters: %v", err)
+		}
+		sub = subscription("s1", bo, time.Hour)
+		sub.ContentType, sub.Body = "text/plain", []byte("hello")
 		if _, _, err := r.subscribe(sub); !refused(err, 415) {
 			t.Errorf("body: %v", err)
 		}
