@@ -211,5 +211,7 @@ func TestPolicyLint(t *testing.T) {
 	lint(exitRefused, `alice@localhost: warning: rule "all" in pres-rules/users/sip:alice@localhost/index is open to all`)
 	lint(exitRefused, "warnings: 1", "--user", "alice")
 	lint(0, "", "--user", "bob")
+	mustCommand(t, open, append([]string{"doc", "put", "bob", "org.openxcap.dialog-rules", "-"}, where...)...)
+	lint(exitRefused, `bob@localhost: warning: rule "all" in org.openxcap.dialog-rules/users/sip:bob@localhost/index is open to all`, "--user", "bob")
 	lint(exitNotFound, "", "--user", "nobody")
 }

@@ -54,6 +54,11 @@ func (d *deciding) engine(docs policy.Documents) *policy.Engine {
 	return policy.NewEngine(docs, d.resolver(docs), opt)
 }
 
+// dialogEngine decides about dialogs as the server would.
+func (d *deciding) dialogEngine(docs policy.Documents) *policy.Engine {
+	return policy.NewEngine(docs, d.resolver(docs), policy.Options{AUIDs: []string{policy.AUIDDialogRules}})
+}
+
 // storedSource gives the facts that a database holds.
 type storedSource struct {
 	st     store.Store

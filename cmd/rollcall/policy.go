@@ -168,17 +168,22 @@ func (c *policyLintCmd) Run(ctx context.Context, con console) error {
 		return usageError{err}
 	}
 	return withStore(ctx, &c.Place, func(st store.Store) error {
-		engine := c.engine(st)
+		engines := [...]*policy.Engine{c.engine(st), c.dialogEngine(st)}
 		warnings := 0
 		lint := func(aor string) error {
-			found, err := engine.Lint(ctx, aor, time.Now())
-			for _, f := range found {
-				if f.Warning {
-					warnings++
+			for _, engine := range engines {
+				found, err := engine.Lint(ctx, aor, time.Now())
+				if err != nil {
+					return err
 				}
-				fmt.Fprintf(con.stdout, "%s: %s\n", plainAOR(aor), findingText(f))
+				for _, f := range found {
+					if f.Warning {
+						warnings++
+					}
+					fmt.Fprintf(con.stdout, "%s: %s\n", plainAOR(aor), findingText(f))
+				}
 			}
-			return err
+			return nil
 		}
 		if err := c.each(ctx, st, lint); err != nil {
 			return err
