@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rollcall/internal/pidf"
 	"rollcall/internal/resourcelist"
 	"rollcall/policy"
 	"rollcall/rls"
@@ -63,5 +64,18 @@ func (n *node) wireEventState(resolver *resourcelist.Resolver) *eventstate.Route
 		p.Notify(n.notifier.Changed)
 		router.Packages[name] = p
 	}
+	if cfg.OnThePhone {
+		n.dialogs.Notify(n.dialogsChanged)
+	}
 	return router
 }
+
+// dialogsChanged tells subscribers of dialogs, and presence, of a call that begins or
+// ends.
+func (n *node) dialogsChanged(event, aor string) {
+	n.notifier.Changed(event, aor)
+	n.presence.SetCalling(aor, n.dialogs.Calling(aor))
+}
+
+// conflicts are the rules that person-conflict names.
+var conflicts = map[string]pidf.Conflict{"newest": pidf.Newest, "restrictive": pidf.Restrictive}

@@ -150,6 +150,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
 		MinExpires: cfg.MinExpires, DefaultExpires: cfg.DefaultExpires, MaxExpires: cfg.MaxExpires,
 		MaxWatchers: cfg.MaxWatchers, AllowEvents: publishable[:], Publishers: publishers, FlowGrace: cfg.FlowGrace + flowSlack,
+		Conflict: conflicts[cfg.PersonConflict], SettleWindow: cfg.SettleWindow, Simple: cfg.SimpleClients,
 	})
 	n.backend = n.newBackend(trust, routes)
 	n.lists = n.newLists(resolver)

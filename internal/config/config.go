@@ -34,13 +34,14 @@ type Tree struct {
 
 // Config is every setting of a server.
 type Config struct {
-	Place  `embed:""`
-	Tree   `embed:""`
-	HTTP   `embed:""`
-	SIP    `embed:""`
-	XCAP   `embed:""`
-	Lists  `embed:""`
-	Policy `embed:""`
+	Place    `embed:""`
+	Tree     `embed:""`
+	HTTP     `embed:""`
+	SIP      `embed:""`
+	XCAP     `embed:""`
+	Lists    `embed:""`
+	Policy   `embed:""`
+	Presence `embed:""`
 
 	Demo       bool     `name:"demo" env:"ROLLCALL_DEMO" help:"Add the users alice and bob and print what to type into a SIP client."`
 	SIPListen  []string `name:"sip-listen" env:"ROLLCALL_SIP_LISTEN" default:"127.0.0.1:5060" placeholder:"HOST:PORT" help:"SIP over UDP and TCP; repeat for more. Port 0 takes a free one."`
@@ -200,6 +201,9 @@ func (c *Config) Normalize() error {
 		c.RLSUser = ""
 	} else if aor, err := sipuri.AOR("sip:" + c.RLSUser + "@localhost"); err != nil || aor != "sip:"+c.RLSUser+"@localhost" {
 		return fmt.Errorf("rls-user: %q is not the user part of a SIP address", c.RLSUser)
+	}
+	if err := c.Presence.normalize(); err != nil {
+		return err
 	}
 	return c.checkLimits()
 }
