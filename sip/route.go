@@ -57,17 +57,18 @@ func (s *Server) hop(p *relay.Passage, domain string, req *wire.Request) (*wire.
 	if err != nil {
 		return nil, &wire.Response{Status: 400, Reason: "Bad Route"}
 	}
+	secure := way.TLS || p.URI.Scheme == "sips"
 	if !p.InDialog() && len(p.Routes) > 0 && next.Host != domain {
 		// A way that the client wishes for has to be one that there is.
 		if way, no = s.way(next.Host); no != nil {
 			return nil, no
 		}
 	}
-	hop := &wire.Hop{URI: way.URI, TLS: way.TLS || p.URI.Scheme == "sips", Domain: domain}
+	hop := &wire.Hop{URI: way.URI, TLS: secure || way.TLS}
 	if p.InDialog() || way.URI.Host == "" {
 		// What a client writes cannot lead us into networks of ours; what the table
 		// says can.
-		hop.URI, hop.Like = next, req.Flow
+		hop.URI, hop.Like, hop.Domain = next, req.Flow, domain
 	}
 	return hop, nil
 }

@@ -225,10 +225,16 @@ func (c *sipClient) do(r request) *message {
 	}
 	c.send(r)
 	m := c.answer()
-	if m.status() != 401 || r.bare {
+	switch {
+	case r.bare:
+		return m
+	case m.status() == 401:
+		c.send(r, "Authorization: "+authorize(c.t, c, r, m.header.Values("WWW-Authenticate")[0]))
+	case m.status() == 407:
+		c.send(r, "Proxy-Authorization: "+authorize(c.t, c, r, m.header.Values("Proxy-Authenticate")[0]))
+	default:
 		return m
 	}
-	c.send(r, "Authorization: "+authorize(c.t, c, r, m.header.Values("WWW-Authenticate")[0]))
 	return c.answer()
 }
 

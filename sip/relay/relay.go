@@ -110,7 +110,7 @@ func (r *Relay) Away(req *wire.Request, p *Passage, hop wire.Hop, who auth.Ident
 	case req.Method == "SUBSCRIBE":
 		f.token = &token{flow: req.Flow.Ref(), domain: req.URI.Host}
 		if !who.Trusted {
-			f.token.aor = who.AOR
+			f.token.aor, f.token.device = who.AOR, deviceOf(instanceOf(req))
 		}
 	}
 	hop.Complete = f.complete
@@ -210,14 +210,16 @@ func (r *Relay) flowOf(callID string, t *token, target sipuri.URI) *wire.Flow {
 	if t.aor == "" {
 		return nil
 	}
-	return r.registered(t.aor, target)
+	return r.registered(t, target)
 }
 
-// registered returns the flow of the user's device that has the contact target,
-// or of the only one there is: it has come back under another address then.
-func (r *Relay) registered(aor string, target sipuri.URI) *wire.Flow {
-	var flows []*wire.Flow
-	for _, b := range r.cfg.Bindings.Bindings(aor) {
+// registered returns the flow over which the device of t has come back, as far as
+// can be told: it registered with the contact target or under its instance, or it
+// is the only one there is.
+func (r *Relay) registered(t *token, target sipuri.URI) *wire.Flow {
+	var same, only *wire.Flow
+	others := 0
+	for _, b := range r.cfg.Bindings.Bindings(t.aor) { // the newest first
 		f := r.cfg.Sender.Flow(b.Flow)
 		if f == nil || !f.Alive() {
 			continue
@@ -225,12 +227,28 @@ func (r *Relay) registered(aor string, target sipuri.URI) *wire.Flow {
 		if contact, err := sipuri.Parse(b.Contact); err == nil && sipuri.Equal(contact, target) {
 			return f
 		}
-		flows = append(flows, f)
+		if same == nil && t.device != "" && deviceOf(b.Instance) == t.device {
+			same = f
+		}
+		only = f
+		others++
 	}
-	if len(flows) != 1 {
-		return nil
+	switch {
+	case same != nil:
+		return same
+	case others == 1:
+		return only
 	}
-	return flows[0]
+	return nil
+}
+
+// instanceOf returns the instance of the device that sent req (RFC 5626 §4.1), or "".
+func instanceOf(req *wire.Request) string {
+	if len(req.Contacts) != 1 {
+		return ""
+	}
+	instance, _ := req.Contacts[0].Param("+sip.instance")
+	return instance
 }
 
 // recordRoute returns the Record-Route lines that keep us in a dialog of which

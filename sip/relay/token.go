@@ -16,6 +16,7 @@ type token struct {
 	flow   string     // wire.Flow.Ref of the side that subscribed
 	aor    string     // of the user who subscribed; empty: it came through a trusted hop
 	domain string     // of what is subscribed to
+	device string     // its +sip.instance, hashed; empty: it told none
 	peer   netip.Addr // where the first request went
 }
 
@@ -38,7 +39,7 @@ var tokenText = base64.RawURLEncoding.Strict()
 // seal returns the user part for a dialog; ok=false: it would be too long.
 func (t token) seal(secret []byte, callID string) (user string, ok bool) {
 	var b []byte
-	for _, part := range [...]string{t.flow, t.aor, t.domain, string(t.peer.AsSlice())} {
+	for _, part := range [...]string{t.flow, t.aor, t.domain, t.device, string(t.peer.AsSlice())} {
 		if len(part) > maxPart {
 			return "", false
 		}
@@ -72,7 +73,7 @@ func open(secret []byte, user, callID string) (token, error) {
 // parseToken reads what was signed.
 func parseToken(b []byte) (t token, err error) {
 	var peer string
-	for _, part := range [...]*string{&t.flow, &t.aor, &t.domain, &peer} {
+	for _, part := range [...]*string{&t.flow, &t.aor, &t.domain, &t.device, &peer} {
 		if len(b) == 0 || len(b) <= int(b[0]) {
 			return token{}, errForged
 		}
@@ -96,4 +97,13 @@ func mac(secret, content []byte, callID string) []byte {
 	h.Write([]byte{0})
 	h.Write([]byte(callID))
 	return h.Sum(nil)[:macLen]
+}
+
+// deviceOf is what a token says of a device with an instance.
+func deviceOf(instance string) string {
+	if instance == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.Trim(instance, "<>"))))
+	return string(sum[:8])
 }

@@ -23,6 +23,18 @@ func withTLSDefaults(cfg *tls.Config) *tls.Config {
 	}
 	cfg = cfg.Clone()
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
+	if cfg.ClientAuth == tls.VerifyClientCertIfGiven {
+		// The library wants a certificate made for clients. SIP servers show the one
+		// that they have, whoever connects (RFC 5923 §8.1).
+		roots := cfg.ClientCAs
+		cfg.ClientAuth = tls.RequestClientCert
+		cfg.VerifyConnection = func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return nil
+			}
+			return verifyChain(state.PeerCertificates, x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		}
+	}
 	return cfg
 }
 
@@ -36,7 +48,9 @@ func (c *tcpConn) serveTLS(raw net.Conn, conn *tls.Conn) {
 		c.close()
 		return
 	}
-	if state := conn.ConnectionState(); len(state.VerifiedChains) > 0 {
+	state, cfg := conn.ConnectionState(), c.e.cfg.TLS
+	// What was shown unasked, or not verified, proves nothing.
+	if len(state.PeerCertificates) > 0 && (len(state.VerifiedChains) > 0 || cfg.ClientAuth == tls.RequestClientCert && cfg.VerifyConnection != nil) {
 		ids := identities(state.PeerCertificates[0])
 		c.flow.verified.Store(&ids)
 	}
@@ -90,12 +104,7 @@ func verifyPeer(chain []*x509.Certificate, roots *x509.CertPool, name string) er
 	if len(chain) == 0 {
 		return errors.New("no certificate")
 	}
-	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
-	}
-	opts := x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: time.Now()}
-	if _, err := chain[0].Verify(opts); err != nil {
+	if err := verifyChain(chain, x509.VerifyOptions{Roots: roots}); err != nil {
 		return fmt.Errorf("certificate of %s: %w", name, err)
 	}
 	for _, id := range identities(chain[0]) {
@@ -109,6 +118,16 @@ func verifyPeer(chain []*x509.Certificate, roots *x509.CertPool, name string) er
 		}
 	}
 	return fmt.Errorf("%w: %s", errIdentity, name)
+}
+
+// verifyChain verifies the first certificate, with the help of the others.
+func verifyChain(chain []*x509.Certificate, opts x509.VerifyOptions) error {
+	opts.Intermediates, opts.CurrentTime = x509.NewCertPool(), time.Now()
+	for _, c := range chain[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(opts)
+	return err
 }
 
 // identities returns the SIP domain identities of a certificate, RFC 5922 §7.1:
