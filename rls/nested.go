@@ -61,7 +61,7 @@ func (l *list) kindOf(ctx context.Context, m *member, e resourcelist.Entry, serv
 		return foreign, "", at
 	}
 	// Most members are users; to ask the store about each would cost too much.
-	if _, _, standing := l.svc.standing(user); !standing && !services[e.URI] && !l.svc.public[e.URI] {
+	if _, _, standing := l.svc.standing(user); !standing && !services[e.URI] && !l.svc.public[e.URI] && e.URI != l.at.resource {
 		return local, "", at
 	}
 	at, err := l.svc.locate(ctx, e.URI)

@@ -52,6 +52,7 @@ type rig struct {
 	wheel    *wheel.Wheel
 	store    *memory.Store
 	presence *fakePresence
+	lamps    *fakePresence     // members of lists of dialogs
 	real     *presence.Service // instead, when the test wants it
 	sender   *fakeSender
 	cseq     uint32
@@ -63,6 +64,8 @@ type options struct {
 	real    bool // presence and policy
 	st      *memory.Store
 	fake    *fakePresence
+	public  []string // lists
+	helper  string   // may use the lists of all
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -77,10 +80,10 @@ func newRig(t testing.TB, o options) *rig {
 		}
 	}
 	if o.fake == nil {
-		o.fake = &fakePresence{views: make(map[string]presence.View), watches: make(map[string]presence.Watch)}
+		o.fake = newFake()
 	}
 	r := &rig{
-		t: t, store: o.st, presence: o.fake, sender: &fakeSender{auto: 200},
+		t: t, store: o.st, presence: o.fake, lamps: newFake(), sender: &fakeSender{auto: 200},
 		pool:  shard.New(1000, func(v any) { t.Errorf("panic: %v", v) }),
 		wheel: wheel.New(50 * time.Millisecond),
 	}
@@ -97,12 +100,14 @@ func newRig(t testing.TB, o options) *rig {
 		Documents: r.store, Claims: r.store, Users: users{r.store}, Wheel: r.wheel,
 		Resolver: resolver,
 		Domains:  []string{"example.test"}, User: "rls", Window: o.window,
+		Public: o.public, Delegate: func(user, _ string) bool { return user == o.helper },
 	})
 	if o.maxBody > 0 {
 		r.lists.maxBody = o.maxBody
 	}
 	r.n = event.New(event.Config{Store: r.store, Sender: r.sender, Pool: r.pool, Wheel: r.wheel, Metrics: metrics.New()})
 	r.n.Register(r.lists.Wrap(plainPackage{}, Presentities(members)))
+	r.n.Register(r.lists.Wrap(plainPackage{"dialog", "application/dialog-info+xml"}, lamps{presentities{r.lamps}}))
 	return r
 }
 
@@ -130,11 +135,11 @@ type users struct{ s *memory.Store }
 func (u users) Get(ctx context.Context, aor string) (store.User, error) { return u.s.User(ctx, aor) }
 
 // plainPackage is the package behind the lists.
-type plainPackage struct{}
+type plainPackage struct{ event, kind string }
 
-func (plainPackage) Event() string { return "presence" }
-func (plainPackage) Terms() event.Terms {
-	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{"application/pidf+xml"}}
+func (p plainPackage) Event() string { return or(p.event, "presence") }
+func (p plainPackage) Terms() event.Terms {
+	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{or(p.kind, "application/pidf+xml")}}
 }
 func (plainPackage) Open(context.Context, *event.Subscription) (event.Source, error) {
 	return plainSource{}, nil
@@ -155,6 +160,21 @@ type fakePresence struct {
 	watches map[string]presence.Watch // by id
 	ended   []string                  // reasons
 	asked   int
+}
+
+func newFake() *fakePresence {
+	return &fakePresence{views: make(map[string]presence.View), watches: make(map[string]presence.Watch)}
+}
+
+// lamps are members whose documents have versions.
+type lamps struct{ presentities }
+
+func (l lamps) View(ctx context.Context, resource, watcher string, version uint32) event.View {
+	v := l.presentities.View(ctx, resource, watcher, version)
+	if v.ContentType = "application/dialog-info+xml"; len(v.Body) > 0 {
+		v.Body = fmt.Appendf(nil, "%d %s", version, v.Body)
+	}
+	return v
 }
 
 func (f *fakePresence) View(_ context.Context, presentity, watcher string) presence.View {

@@ -3,6 +3,7 @@ package rls
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -20,7 +21,12 @@ type subscriber struct {
 	last    rlmiList // of the last NOTIFY
 	bodies  int      // documents in the last NOTIFY
 	cids    map[string]bool
+	nested  map[string]*subscriber // lists in the list
+	member  string                 // media type of the members' documents
 }
+
+// part is one of a multipart body.
+type part struct{ kind, body string }
 
 // row is what the subscriber knows of one resource.
 type row struct{ state, reason, body, name string }
@@ -30,6 +36,7 @@ type rlmiList struct {
 	URI       string         `xml:"uri,attr"`
 	Version   *uint32        `xml:"version,attr"`
 	FullState string         `xml:"fullState,attr"`
+	Names     []string       `xml:"urn:ietf:params:xml:ns:rlmi name"`
 	Resources []rlmiResource `xml:"urn:ietf:params:xml:ns:rlmi resource"`
 }
 
@@ -45,7 +52,8 @@ type rlmiResource struct {
 }
 
 func newSubscriber(uri string) *subscriber {
-	return &subscriber{uri: uri, version: -1, table: make(map[string]row), cids: make(map[string]bool)}
+	return &subscriber{uri: uri, version: -1, table: make(map[string]row), cids: make(map[string]bool),
+		nested: make(map[string]*subscriber), member: "application/pidf+xml"}
 }
 
 // failer is *testing.T, *testing.B or *rapid.T.
@@ -77,7 +85,13 @@ func (w *subscriber) receive(t failer, m message) {
 		}
 		m.out.Body = text
 	}
-	root, parts := w.split(t, m)
+	w.take(t, m.header("Content-Type"), m.out.Body)
+}
+
+// take takes a multipart body in.
+func (w *subscriber) take(t failer, contentType string, body []byte) {
+	t.Helper()
+	root, parts := w.split(t, contentType, body)
 	w.last, w.bodies = rlmiList{}, len(parts)
 	if err := xml.Unmarshal(root, &w.last); err != nil {
 		t.Fatalf("RLMI: %v\n%s", err, root)
@@ -86,24 +100,24 @@ func (w *subscriber) receive(t failer, m message) {
 }
 
 // split parses the multipart body with the standard library.
-func (w *subscriber) split(t failer, m message) (root []byte, parts map[string]string) {
+func (w *subscriber) split(t failer, contentType string, multi []byte) (root []byte, parts map[string]part) {
 	t.Helper()
-	mediaType, params, err := mime.ParseMediaType(m.header("Content-Type"))
+	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "multipart/related" || params["type"] != "application/rlmi+xml" {
-		t.Fatalf("Content-Type %q: %v", m.header("Content-Type"), err)
+		t.Fatalf("Content-Type %q: %v", contentType, err)
 	}
-	if !bytes.HasPrefix(m.out.Body, []byte("--"+params["boundary"]+"\r\n")) {
+	if !bytes.HasPrefix(multi, []byte("--"+params["boundary"]+"\r\n")) {
 		t.Errorf("the body does not begin with its boundary")
 	}
-	r := multipart.NewReader(bytes.NewReader(m.out.Body), params["boundary"])
-	parts = make(map[string]string)
+	r := multipart.NewReader(bytes.NewReader(multi), params["boundary"])
+	parts = make(map[string]part)
 	for {
 		p, err := r.NextRawPart()
 		if err == io.EOF {
 			return root, parts
 		}
 		if err != nil {
-			t.Fatalf("multipart: %v\n%s", err, m.out.Body)
+			t.Fatalf("multipart: %v\n%s", err, multi)
 		}
 		id := p.Header.Get("Content-ID")
 		if !strings.HasPrefix(id, "<") || !strings.HasSuffix(id, ">") {
@@ -127,15 +141,16 @@ func (w *subscriber) split(t failer, m message) (root []byte, parts map[string]s
 			root = body
 			continue
 		}
-		if !strings.HasPrefix(p.Header.Get("Content-Type"), "application/pidf+xml") {
-			t.Errorf("part is %q", p.Header.Get("Content-Type"))
+		kind := p.Header.Get("Content-Type")
+		if !strings.HasPrefix(kind, w.member) && !strings.HasPrefix(kind, "multipart/related;") {
+			t.Errorf("part is %q", kind)
 		}
-		parts[id[1:len(id)-1]] = string(body)
+		parts[id[1:len(id)-1]] = part{kind, string(body)}
 	}
 }
 
 // apply is the table of RFC 4662 §5.6.
-func (w *subscriber) apply(t failer, parts map[string]string) {
+func (w *subscriber) apply(t failer, parts map[string]part) {
 	t.Helper()
 	l := &w.last
 	if l.URI != w.uri || l.Version == nil || l.FullState != "true" && l.FullState != "false" {
@@ -172,16 +187,36 @@ func (w *subscriber) apply(t failer, parts map[string]string) {
 			if i.CID == "" {
 				continue
 			}
-			body, ok := parts[i.CID]
+			p, ok := parts[i.CID]
 			if !ok {
 				t.Errorf("no part for cid %s", i.CID)
 			}
 			delete(parts, i.CID)
-			known.body = body
+			known.body = p.body
+			if strings.HasPrefix(p.kind, "multipart/") {
+				known.body = w.within(r.URI).read(t, p)
+				w.gaps += w.within(r.URI).gaps
+			}
 		}
 		w.table[r.URI] = known
 	}
 	if len(parts) > 0 {
 		t.Errorf("parts nobody refers to: %v", parts)
 	}
+}
+
+// within is the list in the list of this name.
+func (w *subscriber) within(uri string) *subscriber {
+	if w.nested[uri] == nil {
+		w.nested[uri] = newSubscriber(uri)
+		w.nested[uri].member = w.member
+	}
+	return w.nested[uri]
+}
+
+// read takes a nested list in and returns what it has.
+func (w *subscriber) read(t failer, p part) string {
+	t.Helper()
+	w.take(t, p.kind, []byte(p.body))
+	return fmt.Sprint(w.table)
 }
