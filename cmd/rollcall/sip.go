@@ -19,7 +19,7 @@ func (n *node) newEndpoint() (*wire.Endpoint, error) {
 	proxies, _ := cfg.ProxyPrefixes() // checked by Normalize
 	c := wire.Config{
 		Handler: &n.gate, Metrics: n.metrics, Wheel: n.wheel, Advertise: cfg.Advertise,
-		Proxies: proxies, Origins: cfg.WSOrigin, DialTLS: &tls.Config{},
+		Proxies: proxies, Origins: cfg.WSOrigin, MaxConnsPerAddr: cfg.MaxAddressConnections, DialTLS: &tls.Config{},
 	}
 	var err error
 	if c.DialTLS.RootCAs, err = authorities("tls-root-ca", cfg.TLSRootCA); err != nil {

@@ -20,7 +20,7 @@ type HTTP struct {
 	BasicAuth             bool     `name:"basic-auth" env:"ROLLCALL_BASIC_AUTH" help:"Offer HTTP Basic after digest to clients that come over TLS."`
 	CORSOrigin            []string `name:"cors-origin" env:"ROLLCALL_CORS_ORIGIN" placeholder:"ORIGIN" help:"Origin of web pages that may use XCAP, e.g. https://mail.example.org; * for all, without the credentials that browsers keep. Repeat for more."`
 	EventsPath            string   `name:"events-path" env:"ROLLCALL_EVENTS_PATH" default:"/events" placeholder:"PATH" help:"Path of the stream of server-sent events on the HTTP and HTTPS listeners; - for none."`
-	MaxAddressConnections int      `name:"max-address-connections" env:"ROLLCALL_MAX_ADDRESS_CONNECTIONS" default:"512" help:"HTTP connections from one address; the networks under trust have no limit of their own."`
+	MaxAddressConnections int      `name:"max-address-connections" env:"ROLLCALL_MAX_ADDRESS_CONNECTIONS" default:"1000" help:"Connections from one address, over HTTP and over SIP each; the networks under trust have no such limit over HTTP."`
 	AccessLog             string   `name:"access-log" env:"ROLLCALL_ACCESS_LOG" default:"info" enum:"off,debug,info" help:"Level of the log line per HTTP request: off, debug or info."`
 }
 

@@ -50,7 +50,7 @@ type Config struct {
 
 	MaxMessage      int           // bytes of a message over a stream: 256 kB, at most 1 MB
 	MaxConns        int           // connections: 100,000
-	MaxConnsPerAddr int           // connections from one address, loopback excepted: 1,000
+	MaxConnsPerAddr int           // connections from one address (IPv6: one /64), loopback excepted: 1,000
 	MaxOpening      int           // connections that have yet to say who they are: 1,000
 	IdleTimeout     time.Duration // of a connection: 2 h, at least 64*T1
 	MaxForwards     int           // names looked up at a time for Forward: 64
@@ -103,7 +103,6 @@ type Endpoint struct {
 	resolver *resolver
 	nonce    uint64 // of this run, part of the reference of a connection
 	flowID   atomic.Uint64
-	opening  chan struct{}
 	forwards chan struct{}
 	dials    *rate.Limiter
 	badLog   *rate.Limiter
@@ -119,6 +118,9 @@ type Endpoint struct {
 	conns  map[string]*tcpConn // by Ref
 	dialed map[dialKey]*tcpConn
 	perIP  map[netip.Addr]int
+
+	openings int                // connections that have yet to say who they are
+	opening  map[netip.Addr]int // those of addresses with a limit
 }
 
 // New makes an endpoint without listeners.
@@ -132,7 +134,7 @@ func New(cfg Config) *Endpoint {
 		resolver: newResolver(),
 		answered: tally{vec: cfg.Metrics.SIPRequests},
 		nonce:    rand.Uint64(),
-		opening:  make(chan struct{}, cfg.MaxOpening),
+		opening:  make(map[netip.Addr]int),
 		forwards: make(chan struct{}, cfg.MaxForwards),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),

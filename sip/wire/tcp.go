@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"rollcall/internal/hop"
 )
 
 // tcpListener accepts connections within the limits.
@@ -70,14 +72,14 @@ func (l *tcpListener) take(conn net.Conn) bool {
 		return l.e.adopt(l.transport, conn, addrPort(conn.RemoteAddr()))
 	}
 	// Whom the connection counts for is known only once its header was read.
-	if !l.e.enter() {
+	if !l.e.enter(netip.Addr{}) {
 		return false
 	}
 	l.e.wg.Go(func() {
 		stop := context.AfterFunc(l.e.ctx, func() { conn.Close() })
 		remote, err := readProxyHeader(conn, time.Now().Add(openTimeout))
 		stop()
-		l.e.leave()
+		l.e.leave(netip.Addr{})
 		if err != nil {
 			slog.Warn("PROXY header not read", "proxy", conn.RemoteAddr(), "error", err)
 		}
@@ -89,16 +91,31 @@ func (l *tcpListener) take(conn net.Conn) bool {
 }
 
 // enter takes one of the places for connections that have yet to say who they are.
-func (e *Endpoint) enter() bool {
-	select {
-	case e.opening <- struct{}{}:
-		return true
-	default:
+// One address, unless it is not known or loopback, gets half of them at most.
+func (e *Endpoint) enter(from netip.Addr) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	limited := from.IsValid() && !from.IsLoopback()
+	from = hop.Network(from)
+	if e.openings >= e.cfg.MaxOpening || limited && e.opening[from] >= (e.cfg.MaxOpening+1)/2 {
 		return false
 	}
+	e.openings++
+	if limited {
+		e.opening[from]++
+	}
+	return true
 }
 
-func (e *Endpoint) leave() { <-e.opening }
+func (e *Endpoint) leave(from netip.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	from = hop.Network(from)
+	e.openings--
+	if e.opening[from]--; e.opening[from] <= 0 {
+		delete(e.opening, from)
+	}
+}
 
 // adopt takes an accepted connection unless a limit is reached.
 func (e *Endpoint) adopt(transport string, conn net.Conn, remote netip.AddrPort) bool {
@@ -112,11 +129,11 @@ func (e *Endpoint) adopt(transport string, conn net.Conn, remote netip.AddrPort)
 	if transport == "TCP" && e.spawn(func() { c.serve(conn) }) {
 		return true
 	}
-	if transport == "TLS" && e.enter() {
+	if transport == "TLS" && e.enter(remote.Addr()) {
 		if e.spawn(func() { c.serveTLS(conn, tls.Server(conn, e.cfg.TLS)) }) {
 			return true
 		}
-		e.leave()
+		e.leave(remote.Addr())
 	}
 	e.unregister(c)
 	return false
@@ -143,10 +160,11 @@ func (e *Endpoint) newConn(transport string, local, remote netip.AddrPort) *tcpC
 // register enters a connection in the tables. Limits per address spare loopback,
 // where proxies and tests sit.
 func (e *Endpoint) register(c *tcpConn) bool {
-	ip := c.flow.remote.Addr()
+	from := c.flow.remote.Addr()
+	ip := hop.Network(from)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || len(e.conns) >= e.cfg.MaxConns || !ip.IsLoopback() && e.perIP[ip] >= e.cfg.MaxConnsPerAddr {
+	if e.closed || len(e.conns) >= e.cfg.MaxConns || !from.IsLoopback() && e.perIP[ip] >= e.cfg.MaxConnsPerAddr {
 		return false
 	}
 	e.conns[c.refText] = c
@@ -156,7 +174,7 @@ func (e *Endpoint) register(c *tcpConn) bool {
 }
 
 func (e *Endpoint) unregister(c *tcpConn) {
-	ip := c.flow.remote.Addr()
+	ip := hop.Network(c.flow.remote.Addr())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.conns[c.refText] != c {

@@ -16,6 +16,7 @@ const (
 	dialTimeout  = 5 * time.Second
 	messageTime  = 30 * time.Second // for a message to arrive completely
 	openTimeout  = 10 * time.Second // for the headers and handshakes before messages
+	greetTimeout = time.Minute      // for the first message, which who connects has to say
 )
 
 // carrier writes to the network what was queued for a connection.
@@ -238,11 +239,19 @@ func (c *tcpConn) opened(conn carrier) bool {
 	return true
 }
 
+// patience is how long a new connection may be silent.
+func (c *tcpConn) patience() time.Duration {
+	if c.dialed {
+		return c.e.cfg.IdleTimeout
+	}
+	return min(c.e.cfg.IdleTimeout, greetTimeout)
+}
+
 // serve reads until the connection ends.
 func (c *tcpConn) serve(conn net.Conn) {
 	defer c.close()
 	buf := make([]byte, 4<<10)
-	deadline := time.Now().Add(c.e.cfg.IdleTimeout)
+	deadline := time.Now().Add(c.patience())
 	for {
 		if conn.SetReadDeadline(deadline) != nil {
 			return

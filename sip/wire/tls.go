@@ -41,7 +41,7 @@ func withTLSDefaults(cfg *tls.Config) *tls.Config {
 // serveTLS shakes hands, off the accept loop and within a deadline, and serves.
 func (c *tcpConn) serveTLS(raw net.Conn, conn *tls.Conn) {
 	err := c.handshake(conn)
-	c.e.leave()
+	c.e.leave(c.flow.remote.Addr())
 	if err != nil {
 		slog.Debug("TLS handshake failed", "peer", c.flow.remote, "error", err)
 		raw.Close()

@@ -111,8 +111,8 @@ func (c *tcpConn) serveWebSocket(ws *wsCarrier) {
 		return
 	}
 	c.schedulePing(ws)
-	for {
-		message, err := c.readWebSocket(ws.conn)
+	for patience := c.patience(); ; patience = c.e.cfg.IdleTimeout {
+		message, err := c.readWebSocket(ws.conn, patience)
 		if err != nil {
 			slog.Debug("WebSocket ended", "peer", c.flow.remote, "error", err)
 			return
@@ -127,12 +127,12 @@ func (c *tcpConn) serveWebSocket(ws *wsCarrier) {
 	}
 }
 
-// readWebSocket waits for a message as long as a connection may be idle, and then
-// for the rest of it as long as a message may take.
-func (c *tcpConn) readWebSocket(conn *websocket.Conn) ([]byte, error) {
+// readWebSocket waits for a message for so long, and then for the rest of it as
+// long as a message may take.
+func (c *tcpConn) readWebSocket(conn *websocket.Conn, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	deadline := time.AfterFunc(c.e.cfg.IdleTimeout, cancel)
+	deadline := time.AfterFunc(patience, cancel)
 	defer deadline.Stop()
 	_, r, err := conn.Reader(ctx)
 	if err != nil {
