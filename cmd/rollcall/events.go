@@ -75,6 +75,7 @@ func (n *node) presenceNews(event, resource string) {
 	n.notifier.Changed(event, resource)
 	if event == presence.WinfoEvent {
 		n.events.WatchersChanged(resource)
+		n.diff.WatchersChanged(resource)
 	}
 }
 

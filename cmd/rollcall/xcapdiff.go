@@ -12,7 +12,7 @@ import (
 
 // newDiff makes the event package xcap-diff. Who may read what is as for GET.
 func (n *node) newDiff(usages []*usage.Usage) *xcapdiff.Service {
-	env := usage.Env{Documents: n.store, Users: n.users, Roots: n.cfg.XCAPRoot, Domains: n.cfg.Domain, Usages: usages}
+	env := usage.Env{Documents: n.store, Users: n.users, Roots: n.cfg.XCAPRoot, Domains: n.cfg.Domain, Usages: usages, Watchers: n.watching}
 	known := make(map[string]xcapdiff.Usage, len(usages))
 	for _, u := range usages {
 		k := xcapdiff.Usage{Namespaces: append([]string{u.DefaultNS}, u.AltNS...)}
@@ -23,6 +23,12 @@ func (n *node) newDiff(usages []*usage.Usage) *xcapdiff.Service {
 				}
 				key := store.DocumentKey{AUID: u.AUID, Path: path}
 				body, etag, ok, err := u.Global(ctx, env, key)
+				return store.Document{DocumentKey: key, Body: body, ETag: etag}, ok, err
+			}
+		}
+		if u.Personal != nil {
+			k.Personal = func(ctx context.Context, key store.DocumentKey) (store.Document, bool, error) {
+				body, etag, ok, err := u.Personal(ctx, env, key)
 				return store.Document{DocumentKey: key, Body: body, ETag: etag}, ok, err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"rollcall/internal/store"
 	"rollcall/internal/xmlpatch"
+	"rollcall/sip/event"
 )
 
 // maxPatch bounds the patches in a report: beyond it a document is only named,
@@ -28,12 +29,17 @@ const (
 	aggregate       // all versions in one
 )
 
-// mode is what the watcher asked for with the newest SUBSCRIBE.
+// mode is what the watcher asked for with the newest SUBSCRIBE, or something
+// simpler.
 func (src *source) mode() mode {
 	if src.s.cfg.History == nil {
 		return noPatching
 	}
-	switch strings.ToLower(src.sub.EventParam("diff-processing")) {
+	return src.s.asked(src.sub)
+}
+
+func modeAsked(sub *event.Subscription) mode {
+	switch strings.ToLower(sub.EventParam("diff-processing")) {
 	case "xcap-patching":
 		return patching
 	case "aggregate":

@@ -74,7 +74,7 @@ func (src *source) collects(key store.DocumentKey) bool {
 
 // path is the relative URI of a document.
 func path(key store.DocumentKey) string {
-	return xcapuri.Request{AUID: key.AUID, XUI: key.XUI, Path: key.Path}.DocumentURI()[1:]
+	return xcapuri.Request{AUID: key.AUID, XUI: key.XUI, Path: key.Path, Global: key.XUI == ""}.DocumentURI()[1:]
 }
 
 // documents returns the entity-tags of the documents that targets may concern and
@@ -84,13 +84,9 @@ func (src *source) documents(ctx context.Context) (map[store.DocumentKey]string,
 	listed := make(map[string]bool)
 	for i := range src.targets {
 		key := src.targets[i].key
-		if key.XUI == "" {
-			doc, ok, err := src.global(ctx, key)
-			if err != nil {
+		if src.computed(key) {
+			if err := src.compute(ctx, &src.targets[i], found); err != nil {
 				return nil, err
-			}
-			if ok {
-				found[key] = doc.ETag
 			}
 			continue
 		}
@@ -111,12 +107,58 @@ func (src *source) documents(ctx context.Context) (map[store.DocumentKey]string,
 	return found, nil
 }
 
-func (src *source) global(ctx context.Context, key store.DocumentKey) (store.Document, bool, error) {
-	read := src.s.cfg.Usages[key.AUID].Global
-	if read == nil {
-		return store.Document{}, false, nil
+// computedNames are those that documents can have which are made when they are
+// read.
+var computedNames = [...]string{"index", "directory.xml"}
+
+// compute finds what there is of a target whose documents are made when they are
+// read.
+func (src *source) compute(ctx context.Context, t *target, found map[store.DocumentKey]string) error {
+	keys := []store.DocumentKey{t.key}
+	if t.kind == collection {
+		keys = keys[:0]
+		for _, name := range computedNames {
+			keys = append(keys, store.DocumentKey{XUI: t.key.XUI, AUID: t.key.AUID, Path: t.key.Path + name})
+		}
 	}
-	return read(ctx, src.sub.Watcher, key.Path)
+	for _, key := range keys {
+		doc, ok, err := src.read(ctx, key)
+		if err != nil {
+			return err
+		}
+		if ok {
+			found[key] = doc.ETag
+		}
+	}
+	return nil
+}
+
+// computed reports whether documents of that kind are made when they are read.
+func (src *source) computed(key store.DocumentKey) bool {
+	return key.XUI == "" || src.s.cfg.Usages[key.AUID].Personal != nil
+}
+
+// read returns a document, if there is one that the watcher may read.
+func (src *source) read(ctx context.Context, key store.DocumentKey) (doc store.Document, ok bool, err error) {
+	u := src.s.cfg.Usages[key.AUID]
+	switch {
+	case key.XUI == "" && u.Global == nil:
+		return doc, false, nil
+	case key.XUI == "":
+		doc, ok, err = u.Global(ctx, src.sub.Watcher, key.Path)
+	case u.Personal != nil:
+		doc, ok, err = u.Personal(ctx, key)
+	default:
+		doc, err = src.s.cfg.Documents.Document(ctx, key)
+		ok = err == nil
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return doc, false, nil
+	}
+	if err != nil {
+		return doc, false, fmt.Errorf("reading %s of %s: %w", key.AUID, key.XUI, err)
+	}
+	return doc, ok, nil
 }
 
 // parts evaluates the targets that name elements and attributes.
@@ -154,18 +196,9 @@ func (src *source) parts(ctx context.Context, found map[store.DocumentKey]string
 
 // scan reads a document; nil when it is gone meanwhile or cannot be read as XML.
 func (src *source) scan(ctx context.Context, key store.DocumentKey) (*xmlscan.Doc, error) {
-	var doc store.Document
-	var err error
-	if key.XUI == "" {
-		doc, _, err = src.global(ctx, key)
-	} else {
-		doc, err = src.s.cfg.Documents.Document(ctx, key)
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s of %s: %w", key.AUID, key.XUI, err)
+	doc, ok, err := src.read(ctx, key)
+	if err != nil || !ok {
+		return nil, err
 	}
 	limits := xmlscan.DefaultLimits()
 	limits.Bytes = max(limits.Bytes, len(doc.Body))

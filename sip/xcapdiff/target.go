@@ -123,7 +123,7 @@ func (s *Service) collection(uri, who string) (target, bool) {
 	const name = "-" // of a document that stands for all in the directory
 	for _, rest := range [...]string{name, name + "/" + name, "users/" + name + "/" + name} {
 		r, err := xcapuri.ParseRef(uri+rest, s.cfg.Roots)
-		if err != nil || r.Node != nil || r.Global {
+		if err != nil || r.Node != nil || r.Global && rest != name {
 			continue
 		}
 		t := target{kind: collection, sel: uri, key: store.DocumentKey{XUI: who, AUID: r.AUID}}
@@ -154,12 +154,18 @@ func (t *target) holds(key store.DocumentKey) bool {
 func (src *source) topics() []string {
 	var topics []string
 	for i := range src.targets {
-		topic := src.targets[i].key.XUI
-		if topic == "" {
-			topic = globalTopic(src.targets[i].key.AUID)
+		key := src.targets[i].key
+		concerned := []string{key.XUI}
+		switch {
+		case key.XUI == "":
+			concerned[0] = globalTopic(key.AUID)
+		case src.computed(key):
+			concerned = append(concerned, watchersTopic(key.XUI))
 		}
-		if !slices.Contains(topics, topic) {
-			topics = append(topics, topic)
+		for _, topic := range concerned {
+			if !slices.Contains(topics, topic) {
+				topics = append(topics, topic)
+			}
 		}
 	}
 	return topics

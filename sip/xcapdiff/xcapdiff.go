@@ -31,6 +31,10 @@ type Usage struct {
 	// Global returns a document of the global tree if there is one and who may
 	// read it; nil when the usage has none.
 	Global func(ctx context.Context, who, path string) (store.Document, bool, error)
+	// Personal returns a document of a user that is made when it is read, if there
+	// is one of that name; nil when the documents of the usage are stored. Such
+	// documents depend on what the user stores and on who watches the user.
+	Personal func(ctx context.Context, key store.DocumentKey) (store.Document, bool, error)
 }
 
 // Config is what a Service is made of.
@@ -49,7 +53,8 @@ type Config struct {
 
 // Service is the event package and its connection to the bus.
 type Service struct {
-	cfg Config
+	cfg   Config
+	asked func(*event.Subscription) mode
 
 	mu       sync.Mutex
 	watching map[string]map[*source]struct{} // by topic
@@ -60,7 +65,7 @@ func New(cfg Config) *Service {
 	if cfg.Readable == nil {
 		cfg.Readable = func(who string, key store.DocumentKey) bool { return who == key.XUI }
 	}
-	return &Service{cfg: cfg, watching: make(map[string]map[*source]struct{})}
+	return &Service{cfg: cfg, asked: modeAsked, watching: make(map[string]map[*source]struct{})}
 }
 
 // Event implements event.Package.
@@ -99,9 +104,17 @@ func (s *Service) DocumentChanged(e bus.DocumentChanged) {
 	if e.OldETag == e.NewETag && e.NewETag != "" {
 		return
 	}
+	s.tell(e.Key.XUI, globalTopic(e.Key.AUID))
+}
+
+// WatchersChanged does so for subscriptions to documents that tell who watches a
+// user.
+func (s *Service) WatchersChanged(presentity string) { s.tell(watchersTopic(presentity)) }
+
+func (s *Service) tell(topics ...string) {
 	s.mu.Lock()
 	var told []*source
-	for _, topic := range [...]string{e.Key.XUI, globalTopic(e.Key.AUID)} {
+	for _, topic := range topics {
 		for src := range s.watching[topic] {
 			told = append(told, src)
 		}
@@ -115,6 +128,9 @@ func (s *Service) DocumentChanged(e bus.DocumentChanged) {
 // globalTopic is the topic of a usage's computed documents, which depend on what
 // users store.
 func globalTopic(auid string) string { return "global/" + auid }
+
+// watchersTopic is the topic of what is computed from who watches a user.
+func watchersTopic(xui string) string { return "watchers/" + xui }
 
 // watch moves a source from some topics to others.
 func (s *Service) watch(src *source, from, to []string) {
