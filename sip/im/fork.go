@@ -38,7 +38,12 @@ func (f *fork) try(group []target) {
 	t := group[0]
 	out := f.out
 	out.RequestURI, out.Flow, out.Head = t.uri, t.flow, withRoute(f.out.Head, t.path)
-	f.relay.cfg.Sender.Do(out, func(result wire.Result) { f.done(result, group[1:]) })
+	done := func(result wire.Result) { f.done(result, group[1:]) }
+	if t.hop != nil {
+		f.relay.cfg.Sender.Forward(out, *t.hop, done)
+		return
+	}
+	f.relay.cfg.Sender.Do(out, done)
 }
 
 // done takes the outcome of one attempt. RFC 5626 §7: the next flow of the

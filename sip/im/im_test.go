@@ -55,6 +55,9 @@ func (n *network) FlowTo(uri sipuri.URI, _ *wire.Flow) (*wire.Flow, error) {
 	if uri.Host == "unresolvable.example" {
 		return nil, errors.New("no such host")
 	}
+	if uri.Host == "named.example" {
+		return nil, wire.ErrName
+	}
 	return flowTo("UDP", nil), nil
 }
 
@@ -166,6 +169,7 @@ func TestRefusals(t *testing.T) {
 		{"stream gone", network{bindings: reachable, dead: map[string]bool{"TCP 1": true}}, alice, nil, "200"},
 		{"stream gone, TCP contact", network{bindings: []store.Binding{{Contact: "sip:b@h;transport=tcp", Flow: "TCP 1"}}, dead: map[string]bool{"TCP 1": true}}, alice, nil, "480"},
 		{"unresolvable", network{bindings: []store.Binding{{Contact: "sip:b@unresolvable.example"}}}, alice, nil, "480"},
+		{"contact with a name", network{bindings: []store.Binding{{Contact: "sip:b@named.example"}}, answers: map[string]wire.Result{"sip:b@named.example": {Status: 486}}}, alice, nil, "486"},
 		{"Max-Forwards 0", network{bindings: reachable}, alice, []string{"Max-Forwards: 0"}, "483"},
 		{"Proxy-Require", network{bindings: reachable}, alice, []string{"Proxy-Require: warp"}, "420"},
 		{"too large", network{bindings: reachable}, alice, []string{"body " + strings.Repeat("x", 101)}, "413"},

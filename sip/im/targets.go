@@ -1,6 +1,7 @@
 package im
 
 import (
+	"errors"
 	"strings"
 
 	"rollcall/internal/sipuri"
@@ -13,6 +14,7 @@ type target struct {
 	uri  string
 	path []string
 	flow *wire.Flow
+	hop  *wire.Hop // instead of flow, where a name has to be looked up
 }
 
 // targets returns the reachable contacts of aor, grouped: groups are tried in
@@ -22,11 +24,10 @@ func (r *Relay) targets(aor string, like *wire.Flow) [][]target {
 	var groups [][]target
 	byInstance := map[string]int{}
 	for _, b := range r.cfg.Bindings.Bindings(aor) {
-		flow := r.flow(b, like)
-		if flow == nil {
+		t, ok := r.target(b, like)
+		if !ok {
 			continue
 		}
-		t := target{uri: b.Contact, path: b.Path, flow: flow}
 		if b.RegID == 0 || b.Instance == "" {
 			groups = append(groups, []target{t})
 			continue
@@ -50,29 +51,30 @@ func (r *Relay) instance(aor, instance string, like *wire.Flow) []target {
 		if !strings.EqualFold(b.Instance, instance) {
 			continue
 		}
-		if flow := r.flow(b, like); flow != nil {
-			group = append(group, target{uri: b.Contact, path: b.Path, flow: flow})
+		if t, ok := r.target(b, like); ok {
+			group = append(group, t)
 		}
 	}
 	return group
 }
 
-// flow returns the flow of a binding. Where a stream is gone the contact is out
+// target returns the way to a binding. Where a stream is gone the contact is out
 // of reach: the address in it is as a rule a private one. Datagrams need no flow.
 // A binding with outbound is reached over its flow only (RFC 5626 §7).
-func (r *Relay) flow(b store.Binding, like *wire.Flow) *wire.Flow {
-	if f := r.cfg.Sender.Flow(b.Flow); f != nil && f.Alive() {
-		return f
+func (r *Relay) target(b store.Binding, like *wire.Flow) (t target, ok bool) {
+	t = target{uri: b.Contact, path: b.Path}
+	if t.flow = r.cfg.Sender.Flow(b.Flow); t.flow != nil && t.flow.Alive() {
+		return t, true
 	}
 	uri, err := sipuri.Parse(b.Contact)
 	if err != nil || len(b.Path) > 0 || b.RegID != 0 || !overUDP(uri) {
-		return nil
+		return target{}, false
 	}
-	f, err := r.cfg.Sender.FlowTo(uri, like)
-	if err != nil {
-		return nil
+	t.flow, err = r.cfg.Sender.FlowTo(uri, like)
+	if errors.Is(err, wire.ErrName) {
+		t.hop, err = &wire.Hop{URI: uri, Like: like}, nil
 	}
-	return f
+	return t, err == nil
 }
 
 func overUDP(uri sipuri.URI) bool {

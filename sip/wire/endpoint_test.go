@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -428,6 +429,11 @@ func TestFlowTo(t *testing.T) {
 	for _, target := range []string{"sip:127.0.0.1", "sip:10.0.0.1", "sip:169.254.1.1", "sip:0.0.0.0", "sip:224.0.1.75", "sip:255.255.255.255", "sips:192.0.2.1", "sip:192.0.2.1;transport=ws", "tel:+1"} {
 		if f, err := s.FlowTo(uri(target), public); err == nil {
 			t.Errorf("FlowTo(%s) from a public peer: %v", target, f)
+		}
+	}
+	for _, target := range []string{"sip:x@host.example", "sip:x@127.0.0.1;maddr=host.example"} {
+		if _, err := s.FlowTo(uri(target), nil); !errors.Is(err, ErrName) {
+			t.Errorf("%s: %v; a look-up would have the caller wait", target, err)
 		}
 	}
 	// Nobody listens there: the flow closes and the request fails.

@@ -1,11 +1,11 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +17,8 @@ import (
 var (
 	// ErrUnreachable: the URI names no target that we can or may send to.
 	ErrUnreachable = errors.New("target not reachable")
+	// ErrName: the URI has a name, which takes time to look up; use Forward.
+	ErrName = errors.New("name of a server instead of an address")
 	// ErrBusy: too many look-ups or connections are being made; try later.
 	ErrBusy = errors.New("too many targets at once")
 )
@@ -27,24 +29,23 @@ const (
 	cacheSize     = 4096
 )
 
-// FlowTo returns a flow to the first server of a URI, RFC 3263. like, which may be
-// nil, is the flow on which the URI was learned: it gives the socket to send from,
-// and a peer that is not itself in a private network cannot direct us into ours.
-// A name may take its time to be looked up; Forward does not wait.
+// FlowTo returns a flow to the server of a URI that has an address, RFC 3263.
+// like, which may be nil, is the flow on which the URI was learned: it gives the
+// socket to send from, and a peer that is not itself in a private network cannot
+// direct us into ours. It never waits.
 func (e *Endpoint) FlowTo(uri sipuri.URI, like *Flow) (*Flow, error) {
-	ctx, cancel := context.WithTimeout(e.ctx, lookupTimeout)
-	defer cancel()
-	targets, err := e.cfg.Resolver.Targets(ctx, uri)
+	host := uri.Host
+	if maddr, ok := uri.Param("maddr"); ok {
+		host = maddr
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrName, host)
+	}
+	targets, err := e.cfg.Resolver.Targets(e.ctx, uri)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	for _, t := range targets {
-		var f *Flow
-		if f, err = e.flowTo(t, like); err == nil {
-			return f, nil
-		}
-	}
-	return nil, err
+	return e.flowTo(targets[0], like)
 }
 
 func (e *Endpoint) flowTo(t sipdns.Target, like *Flow) (*Flow, error) {
