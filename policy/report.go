@@ -20,6 +20,8 @@ type Report struct {
 	Rules       []RuleReport     `json:"rules"`
 	Combination []string         `json:"combination"` // how the rules that apply were united
 	Shows       []string         `json:"shows,omitempty"`
+	// Operator names what of the operator's policy decided instead of the rules.
+	Operator string `json:"operator,omitempty"`
 	// Stale tells that what is stored would be decided otherwise than what is in
 	// force: a document was changed behind the engine's back.
 	Stale bool `json:"stale,omitempty"`
@@ -81,6 +83,13 @@ func (e *Engine) report(ctx context.Context, req Request) (Report, error) {
 	}
 	r.Combination = set.combination(r.Rules, set.decide(f, nil))
 	if rule := r.Decision.Operator; rule != "" {
+		r.Operator = rule
+		switch rule { // the line before says what holds without an operator
+		case "no-document":
+			r.Combination = []string{"There is no rule document at all."}
+		case "no-rule":
+			r.Combination = []string{"No rule applies."}
+		}
 		r.Combination = append(r.Combination, operatorWords(rule, groupOf(req.Presentity, f), r.Decision.Handling))
 	}
 	if req.Watcher != "" && req.Watcher == req.Presentity {

@@ -40,13 +40,13 @@ func operatorWords(rule string, g Group, h Handling) string {
 	}[g]
 	switch rule {
 	case "no-document":
-		return fmt.Sprintf("The operator of the server decided what users without rules mean for %s: %s.", who, h)
+		return fmt.Sprintf("The operator of the server decided what that means for %s: %s.", who, h)
 	case "no-rule":
-		return fmt.Sprintf("The operator of the server decided how %s are treated when no rule applies: %s.", who, h)
+		return fmt.Sprintf("The operator of the server decided how %s are treated then: %s.", who, h)
 	case "floor":
-		return fmt.Sprintf("The operator of the server lets %s see at least this much, whatever the owner's rules say: %s.", who, h)
+		return fmt.Sprintf("The operator of the server decided that %s are treated no worse than this, whatever the owner's rules say: %s.", who, h)
 	}
-	return fmt.Sprintf("The operator of the server lets %s see this much at most, whatever the owner's rules say: %s.", who, h)
+	return fmt.Sprintf("The operator of the server decided that %s are treated no better than this, whatever the owner's rules say: %s.", who, h)
 }
 
 // Words says in plain words what the transformation shows.

@@ -59,6 +59,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// operator has the operator of all domains decide something.
+func (w *world) operator(decide func(t *policy.Tenant)) {
+	t := policy.DefaultTenant()
+	decide(&t)
+	w.engine = policy.NewEngine(w.store, &resourcelist.Resolver{Docs: w.store, Roots: []string{"/xcap-root"}},
+		policy.Options{Tenants: policy.Tenants{"": &t}})
+}
+
 func (w *world) put(auid, body string) {
 	key := store.DocumentKey{XUI: bob, AUID: auid, Path: "index"}
 	old, _ := w.store.Document(w.t.Context(), key)
@@ -207,6 +215,15 @@ func TestText(t *testing.T) {
 			w.subscriptions = []Subscription{asks("active")}
 		}},
 		{"anonymous", "", func(w *world) { w.blink("") }},
+		{"colleagues by the operator", alice, func(w *world) {
+			w.operator(func(t *policy.Tenant) { t.NoDocument[policy.SameDomain] = policy.Allow })
+			w.registrations, w.documents = []Registration{phone()}, []string{busy}
+			w.subscriptions, w.watchers = []Subscription{asks("active")}, []Watcher{listed("active", "subscribe")}
+		}},
+		{"strangers kept out by the operator", "sip:eve@elsewhere.test", func(w *world) {
+			w.operator(func(t *policy.Tenant) { t.Ceiling[policy.OtherDomains] = policy.Block })
+			w.put("pres-rules", rules(rule("friends", `<cr:identity><cr:one id="sip:eve@elsewhere.test"/></cr:identity>`, "allow", "")))
+		}},
 		{"offline", alice, func(w *world) {
 			w.blink("granted")
 			s := asks("active")

@@ -22,7 +22,7 @@ func (r *Report) summary() []string {
 		say("%s asks about itself, and always sees everything.", who)
 	case r.Policy.Handling == "":
 		say("The rules of %s cannot be read now, so %s sees nothing.", of, who)
-	case d.NoPolicy:
+	case d.NoPolicy && d.Operator == "":
 		say("%s sees nothing yet: %s has no rules, so everybody has to wait until %s decides.", who, of, of)
 	case d.Handling == policy.Block:
 		say("%s sees nothing: %s. A subscription gets 403.", who, r.decided("the rules of "+of+" refuse", "no rule of "+of+" lets anybody like "+who+" in"))
@@ -48,8 +48,11 @@ func (r *Report) summary() []string {
 	return lines
 }
 
-// decided adds the rules that count to what they say.
+// decided adds the rules that count to what they say, unless the operator decides.
 func (r *Report) decided(text, without string) string {
+	if rule := r.Policy.Decision.Operator; rule != "" {
+		return "so decided the operator of the server (policy " + rule + ")"
+	}
 	var ids []string
 	for _, rule := range r.Policy.Rules {
 		if rule.Counted && rule.Handling == r.Policy.Handling {
