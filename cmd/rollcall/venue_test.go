@@ -18,7 +18,9 @@ import (
 
 // venue is a server and one transport to it: where a row of a table is played.
 type venue struct {
+	server  *server
 	network string // "udp", "tcp", "tls" or "wss"
+	addr    string // of the listener
 	xcap    string // root of documents, over plain HTTP
 	dial    func(t *testing.T) net.Conn
 	users   *atomic.Int32 // of the server, used up so far
@@ -66,10 +68,10 @@ func venues(t *testing.T, flags ...string) []*venue {
 		return func(t *testing.T) net.Conn { return dialed(t)(net.Dial(network, s.sip)) }
 	}
 	return []*venue{
-		{"udp", xcap, plain("udp"), used},
-		{"tcp", xcap, plain("tcp"), used},
-		{"tls", xcap, func(t *testing.T) net.Conn { return dialed(t)(tls.Dial("tcp", secure, trusting)) }, used},
-		{"wss", xcap, func(t *testing.T) net.Conn { return dialWSS(t, https, trusting) }, used},
+		{s, "udp", s.sip, xcap, plain("udp"), used},
+		{s, "tcp", s.sip, xcap, plain("tcp"), used},
+		{s, "tls", secure, xcap, func(t *testing.T) net.Conn { return dialed(t)(tls.Dial("tcp", secure, trusting)) }, used},
+		{s, "wss", https, xcap, func(t *testing.T) net.Conn { return dialWSS(t, https, trusting) }, used},
 	}
 }
 
