@@ -101,13 +101,9 @@ func New(cfg Config) http.Handler {
 	for _, u := range cfg.Usages {
 		s.usages[u.AUID] = u
 	}
-	router := chi.NewRouter()
-	router.Use(s.observe, s.recover)
-	// RFC 4825 §6: one handler reads the raw target itself.
-	router.Handle("/*", s)
-	router.NotFound(s.ServeHTTP)
-	router.MethodNotAllowed(s.ServeHTTP)
-	return router
+	// RFC 4825 §6: one handler reads the raw target itself, so there is nothing to
+	// route.
+	return chi.Chain(s.observe, s.recover).Handler(s)
 }
 
 // request is an HTTP request on its way through the checks.

@@ -30,41 +30,54 @@ type response struct {
 // cannot read chunks. Names are spelled as the standards do, which http.Header
 // does not by itself, for clients that compare letter by letter.
 func (p response) write(w http.ResponseWriter, head bool) {
-	h := w.Header()
+	h := fields{w.Header(), make([]string, 0, 8)}
 	if p.etag != "" {
-		h["ETag"] = []string{`"` + p.etag + `"`}
+		h.set("ETag", `"`+p.etag+`"`)
 	}
 	if p.contentType != "" {
-		h.Set("Content-Type", p.contentType)
-		h.Set("X-Content-Type-Options", "nosniff")
+		h.set("Content-Type", p.contentType)
+		h.set("X-Content-Type-Options", "nosniff")
 	}
 	if p.encoding != "" {
-		h.Set("Content-Encoding", p.encoding)
+		h.set("Content-Encoding", p.encoding)
 	}
 	if p.vary != "" {
 		h.Add("Vary", p.vary)
 	}
 	if p.allow != "" {
-		h.Set("Allow", p.allow)
+		h.set("Allow", p.allow)
 	}
 	if p.acceptPatch != "" {
-		h.Set("Accept-Patch", p.acceptPatch)
+		h.set("Accept-Patch", p.acceptPatch)
 	}
 	if len(p.challenges) > 0 {
-		h["WWW-Authenticate"] = p.challenges
+		h.Header["WWW-Authenticate"] = p.challenges
 	}
 	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
+		h.set("Retry-After", strconv.Itoa(int((p.retryAfter+time.Second-1)/time.Second)))
 	}
 	// RFC 4825 §9: caches cannot see how documents depend on each other.
-	h.Set("Cache-Control", "no-cache")
+	h.set("Cache-Control", "no-cache")
 	if p.status != http.StatusNotModified && p.status != http.StatusNoContent {
-		h.Set("Content-Length", strconv.Itoa(len(p.body)))
+		h.set("Content-Length", strconv.Itoa(len(p.body)))
 	}
 	w.WriteHeader(p.status)
 	if !head && len(p.body) > 0 {
 		_, _ = w.Write(p.body) // nobody is left to tell
 	}
+}
+
+// fields are a header whose values lie in one piece of memory.
+type fields struct {
+	http.Header
+	values []string
+}
+
+// set sets a field whose name is spelled as it is to be sent.
+func (f *fields) set(name, value string) {
+	n := len(f.values)
+	f.values = append(f.values, value)
+	f.Header[name] = f.values[n : n+1 : n+1]
 }
 
 // refused answers a request whose target cannot be followed.
