@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"rollcall/internal/sipuri"
+	"rollcall/internal/xmlscan"
 )
 
 // maxBody keeps the composed document below what clients take in one NOTIFY
@@ -137,6 +138,7 @@ func (c *composing) gather() []part {
 // take adds the parts of one document. Of one that is forgotten services and
 // devices stay.
 func (c *composing) take(parts []part, in *Input, source Source, forgotten bool) []part {
+	var d *xmlscan.Doc // made when it is needed
 	for i := range in.Doc.pieces {
 		p := &in.Doc.pieces[i]
 		about := p.Kind == Person || p.Kind == Note
@@ -146,7 +148,10 @@ func (c *composing) take(parts []part, in *Input, source Source, forgotten bool)
 			continue
 		}
 		if p.timed {
-			now := makePiece(in.Doc.Doc, p.Component, in.Doc.Doc.Scope(0), &c.horizon)
+			if d == nil {
+				d = in.Doc.scanned()
+			}
+			now := makePiece(d, p.Component, d.Scope(0), &c.horizon)
 			if p = &now; now.over {
 				continue
 			}

@@ -42,7 +42,7 @@ func Parse(body []byte, lim xmlscan.Limits) (*Document, error) {
 	if aor, err := sipuri.AOR(entity); err == nil {
 		entity = aor
 	}
-	doc := &Document{Entity: entity, Doc: d}
+	doc := &Document{Entity: entity, Src: d.Src, Doc: d}
 	for i := range d.Children(0) {
 		doc.add(i)
 	}
@@ -56,6 +56,30 @@ func Parse(body []byte, lim xmlscan.Limits) (*Document, error) {
 	}
 	return doc, nil
 }
+
+// Compact lets go of the index of a document that is kept, most of what it takes. It
+// must not be shared yet. Composition goes by what was made ready, and makes the index
+// anew where that does not do.
+func (doc *Document) Compact() { doc.Doc = nil }
+
+// scanned returns the index, made anew for a compact document.
+func (doc *Document) scanned() *xmlscan.Doc {
+	if doc.Doc != nil {
+		return doc.Doc
+	}
+	d, err := xmlscan.Scan(doc.Src, xmlscan.Limits{Bytes: len(doc.Src)})
+	if err != nil { // cannot be: it was scanned before
+		return &xmlscan.Doc{Elements: make([]xmlscan.Element, 1)}
+	}
+	return d
+}
+
+// DeviceIDs are the devices that a document speaks of (RFC 4479 §3.5), as DeviceKey
+// has them, in order.
+func (doc *Document) DeviceIDs() []string { return doc.devices }
+
+// DeviceKey is the comparable form of a deviceID or an instance.
+func DeviceKey(s string) string { return urn(s) }
 
 // scan indexes body, with the old name of the namespace replaced.
 func scan(body []byte, lim xmlscan.Limits) (*xmlscan.Doc, error) {

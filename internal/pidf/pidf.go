@@ -53,7 +53,8 @@ type Component struct {
 // Document is a parsed presence document over its source bytes.
 type Document struct {
 	Entity string // canonical address-of-record, or as written when it is none
-	Doc    *xmlscan.Doc
+	Src    []byte
+	Doc    *xmlscan.Doc // index of Src; nil of a compact one
 
 	Tuples, Persons, Devices, Notes, Others []Component
 

@@ -179,7 +179,7 @@ func (w *writer) adoptions(p *part) (adopted []adoption) {
 
 // assembled writes a person with children that it has not in its source.
 func (w *writer) assembled(p *part, c Component, adopted []adoption, call bool) {
-	e := &p.doc.Doc.Elements[c.Elem]
+	e := &p.doc.scanned().Elements[c.Elem]
 	if p.start < 0 { // an empty-element tag
 		w.piece(p, c, 0, int32(len(p.text)))
 		w.buf = append(bytes.TrimSuffix(w.buf, []byte("/>")), '>')
@@ -208,7 +208,7 @@ func (w *writer) assembled(p *part, c Component, adopted []adoption, call bool) 
 			w.trace(a.from, c.ID, a.name.Local)
 		}
 		if call && a.name == (xmlscan.Name{Local: "activities", Space: RPID}) {
-			w.buf = withCall(w.buf, from, a.from.doc.Doc, a.elem)
+			w.buf = withCall(w.buf, from, a.from.doc.scanned(), a.elem)
 			w.trace(onPhone, c.ID, "on-the-phone")
 			call = false
 		}
@@ -230,7 +230,7 @@ func (w *writer) call(c Component) {
 
 // adopt writes a child that another person had.
 func (w *writer) adopt(a adoption) {
-	src := source{doc: a.from.doc.Doc}
+	src := source{doc: a.from.doc.scanned()}
 	src.declare(a.elem, src.doc.Scope(int(src.doc.Elements[a.elem].Parent)), true)
 	src.repair(a.elem, &w.c.horizon)
 	src.settle()

@@ -37,7 +37,7 @@ func (s *Service) readPartial(body []byte, old *publication) ([]byte, error) {
 	if err != nil {
 		return nil, unpatchable(err)
 	}
-	patched, err := xmlpatch.Apply(old.Doc.Doc.Src, ops, limits)
+	patched, err := xmlpatch.Apply(old.Doc.Src, ops, limits)
 	if err != nil {
 		return nil, unpatchable(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"rollcall/internal/auth"
@@ -66,6 +65,7 @@ func (s *Service) read(contentType string, body []byte, old *publication) (event
 	if err != nil {
 		return eventstate.Content[*pidf.Document]{}, err
 	}
+	doc.Compact()
 	return eventstate.Content[*pidf.Document]{Type: pidf.ContentType, Body: body, Doc: doc}, nil
 }
 
@@ -83,9 +83,9 @@ func (s *Service) flowClosed(aor, ref string) {
 // back reports whether a device that published has registered anew: the registrar
 // has dropped what came over the connection that closed.
 func (p *presentity) back(pub *publication) bool {
-	ids := deviceIDs(pub.Doc)
+	ids := pub.Doc.DeviceIDs()
 	return slices.ContainsFunc(p.registrations, func(r pidf.Registration) bool {
-		return r.Instance != "" && slices.Contains(ids, r.Instance)
+		return r.Instance != "" && slices.Contains(ids, pidf.DeviceKey(r.Instance))
 	})
 }
 
@@ -96,25 +96,11 @@ const telling = 8
 // sameDevice reports whether a new publication is of the device that made old: it
 // names the same devices or, when neither names any, the same tuples.
 func sameDevice(next, old *pidf.Document) bool {
-	after, before := deviceIDs(next), deviceIDs(old)
+	after, before := next.DeviceIDs(), old.DeviceIDs()
 	if len(after)+len(before) == 0 {
 		after, before = tupleIDs(next), tupleIDs(old)
 	}
 	return len(before) > 0 && slices.Equal(before, after)
-}
-
-// deviceIDs are the devices that a document speaks of (RFC 4479 §3.5), in order.
-func deviceIDs(d *pidf.Document) []string {
-	var ids []string
-	for i := range d.Doc.Elements {
-		if d.Doc.Is(i, pidf.DataModel, "deviceID") {
-			if id := strings.TrimSpace(d.Doc.Text(i)); id != "" {
-				ids = append(ids, id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }
 
 // tupleIDs are the ids of the tuples in order, none if one of them says little.

@@ -69,6 +69,7 @@ func (s *Service) resume(r recovered, now time.Time) {
 			s.cfg.Store.Defer(store.Batch{DropPublications: []store.PublicationKey{row.Key()}})
 			continue
 		}
+		doc.Compact()
 		p := s.obtain(row.AOR)
 		p.publications = append(p.publications, &publication{Publication: row, Doc: doc})
 		s.cfg.Metrics.Publications.Inc()

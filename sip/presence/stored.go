@@ -61,5 +61,6 @@ func (s *Service) readDocument(ctx context.Context, aor, path string) (*pidf.Doc
 		slog.Warn("stored presence ignored", "presentity", aor, "document", path, "error", err)
 		return nil, nil
 	}
+	doc.Compact()
 	return doc, nil
 }
