@@ -407,8 +407,16 @@ func TestForeignRestarts(t *testing.T) {
 
 // Two Rollcalls: alice's list has bob, who is with the other one.
 func TestForeignRollcall(t *testing.T) {
-	t.Parallel()
-	a, b := parties(t, false)
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "TCP", true: "MutualTLS"}[secure], func(t *testing.T) {
+			t.Parallel()
+			foreignRollcall(t, secure)
+		})
+	}
+}
+
+func foreignRollcall(t *testing.T, secure bool) {
+	a, b := parties(t, secure)
 	v := follow(a.c, a.aor(), b.aor(), "sip:nobody@b.test", "sip:x@denied.test")
 	want := map[string]string{b.aor(): "pending ", "sip:nobody@b.test": "terminated noresource", "sip:x@denied.test": "terminated giveup"}
 	v.until(want, nil)
@@ -420,4 +428,10 @@ func TestForeignRollcall(t *testing.T) {
 	v.until(want, nil)
 	b.publish("at lunch")
 	v.until(want, map[string]string{b.aor(): "at lunch"})
+
+	// The power fails at bob's: the dialog goes on.
+	b.s.kill()
+	b.run()
+	b.publish("back again")
+	v.until(want, map[string]string{b.aor(): "back again"})
 }

@@ -281,6 +281,17 @@ func TestNoNotify(t *testing.T) {
 		r.want(481, notice{to: a})
 		r.within(20*time.Second, 45*time.Second)
 	})
+	inBubble(t, Config{}, func(t *testing.T, r *rig) { // an answer that comes after that
+		i := r.watch(bob)
+		a := r.one()
+		time.Sleep(33 * time.Second)
+		answer(a, 403)
+		shows(t, i, "terminated", "probation")
+		b := r.within(20*time.Second, 45*time.Second)
+		answer(a, 404)
+		r.want(200, notice{to: b, body: "<here/>"})
+		shows(t, i, "active", "<here/>")
+	})
 	inBubble(t, Config{}, func(t *testing.T, r *rig) { // after a refresh
 		i, _ := r.established()
 		b := r.within(2900*time.Second, 3300*time.Second)
