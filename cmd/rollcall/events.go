@@ -29,7 +29,7 @@ func (n *node) newEvents(gate *httpauth.Gate, usages []*usage.Usage) *events.Hub
 		Readable: readable,
 		Watchers: n.streamWatchers,
 		Members:  n.roster,
-		Presence: presentities{rls.Presentities(n.presence)},
+		Presence: presentities{cfg.Domain, rls.Presentities(n.presence), n.foreignMembers(presence.Event)},
 		Streams:  n.metrics.EventStreams.Add,
 	})
 }
@@ -92,35 +92,46 @@ func (n *node) streamWatchers(presentity string) []events.Watcher {
 	return out
 }
 
-// roster gives the stream the members of a user's lists. For whom nothing can be
-// known the reason is that of list notifications (RFC 4662 §5.5).
+// roster gives the stream the members of a user's lists. For what is no address the
+// reason is that of list notifications (RFC 4662 §5.5).
 func (n *node) roster(ctx context.Context, owner string) ([]events.Member, error) {
 	entries, err := n.lists.Roster(ctx, owner, presence.Event)
 	out := make([]events.Member, len(entries))
 	for i, e := range entries {
 		out[i] = events.Member{URI: e.URI, Name: e.DisplayName}
-		if _, domain := sipuri.Split(e.URI); e.Problem != "" {
+		if e.Problem != "" {
 			out[i].Problem = "noresource"
-		} else if !slices.Contains(n.cfg.Domain, domain) {
-			out[i].Problem = "giveup"
 		}
 	}
 	return out, err
 }
 
-// presentities gives the stream the members that lists have.
-type presentities struct{ members rls.Members }
+// presentities gives the stream the members that lists have, of these domains and
+// of others.
+type presentities struct {
+	domains        []string
+	local, foreign rls.Members
+}
+
+func (p presentities) members(uri string) rls.Members {
+	if _, domain := sipuri.Split(uri); slices.Contains(p.domains, domain) {
+		return p.local
+	}
+	return p.foreign
+}
 
 // View implements events.Presence.
 func (p presentities) View(ctx context.Context, presentity, watcher string) events.View {
-	v := p.members.View(ctx, presentity, watcher, 0)
+	v := p.members(presentity).View(ctx, presentity, watcher, 0)
 	return events.View{State: v.State.String(), Reason: v.Reason, Body: v.Body, Tag: v.Tag}
 }
 
 // Watch implements events.Presence.
 func (p presentities) Watch(w events.Watch) {
-	p.members.Watch(event.Watch{ID: w.ID, Resource: w.Presentity, Watcher: w.Watcher, Expires: w.Expires, Changed: w.Changed})
+	p.members(w.Presentity).Watch(event.Watch{ID: w.ID, Resource: w.Presentity, Watcher: w.Watcher, Expires: w.Expires, Changed: w.Changed})
 }
 
 // Unwatch implements events.Presence.
-func (p presentities) Unwatch(presentity, id string) { p.members.Unwatch(presentity, id, "timeout") }
+func (p presentities) Unwatch(presentity, id string) {
+	p.members(presentity).Unwatch(presentity, id, "timeout")
+}

@@ -28,6 +28,7 @@ func (n *node) remoteListChanged(url string) {
 	e := bus.DocumentChanged{Key: resourcelist.RemoteKey(url)}
 	n.presence.DocumentChanged(e)
 	n.lists.DocumentChanged(e)
+	n.events.DocumentChanged(e)
 	n.dialogRulesChanged(e)
 }
 

@@ -124,7 +124,7 @@ func (f *feed) watchID(uri string) string {
 	return "events " + strconv.Itoa(int(f.key.kinds)) + " " + f.key.user + " " + uri
 }
 
-// renew keeps watching while there are streams.
+// renew keeps watching while there are streams, and lists of other servers in use.
 func (f *feed) renew() {
 	now := time.Now()
 	switch {
@@ -137,5 +137,6 @@ func (f *feed) renew() {
 				f.watch(uri, m)
 			}
 		}
+		f.mark(func(n *news) { n.roster = true })
 	}
 }
