@@ -95,7 +95,9 @@ func (s *Server) own(uri sipuri.URI) bool {
 // relay takes a request to another domain.
 func (s *Server) relay(_ context.Context, req *wire.Request, t target, who auth.Identity) {
 	if req.Method == "MESSAGE" {
-		s.cfg.IM.MessageAway(req, *t.away, who)
+		hop := *t.away
+		hop.Complete = s.cfg.Relay.Identify(req, who)
+		s.cfg.IM.MessageAway(req, hop, who)
 		return
 	}
 	s.cfg.Relay.Away(req, t.passage, *t.away, who)

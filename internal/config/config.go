@@ -62,7 +62,7 @@ type Config struct {
 	MaxStoredMessages int           `name:"max-stored-messages" env:"ROLLCALL_MAX_STORED_MESSAGES" default:"100" help:"Messages kept for one user, of 1 MB together."`
 	BlockMessages     bool          `name:"block-messages" env:"ROLLCALL_BLOCK_MESSAGES" default:"true" negatable:"" help:"Whom a user's presence rules block cannot send it a MESSAGE either."`
 
-	Route []string `name:"route" env:"ROLLCALL_ROUTE" placeholder:"DOMAIN=WAY" help:"Way for MESSAGE to another domain: deny, dns, dns-tls or the SIP URI of a server (sips for TLS); domain * for all without a row. Repeat for more; without rows there is no way out."`
+	Route []string `name:"route" env:"ROLLCALL_ROUTE" placeholder:"DOMAIN=WAY" help:"Way to another domain: deny, dns, dns-tls, the SIP URI of a server (sips for TLS), each with \" out\" to let nobody in who comes over TLS, or in for nothing else; domain * for all without a row. Repeat for more; without rows there is no way out."`
 
 	BackendRate int `name:"backend-rate" env:"ROLLCALL_BACKEND_RATE" default:"20" help:"Subscriptions to members of lists in one other domain that begin per second; more wait."`
 	MaxBackend  int `name:"max-backend" env:"ROLLCALL_MAX_BACKEND" default:"20000" help:"Subscriptions to members of lists in other domains, max-watching of them for one user; the members beyond show as terminated."`

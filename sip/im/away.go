@@ -2,6 +2,7 @@ package im
 
 import (
 	"rollcall/internal/auth"
+	"rollcall/sip/relay"
 	"rollcall/sip/wire"
 )
 
@@ -25,14 +26,14 @@ func (r *Relay) MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity) 
 	}
 	out := wire.Outgoing{
 		Method: "MESSAGE", RequestURI: req.RequestURI, CSeq: req.CSeq, MaxForwards: hopsLeft(req),
-		Head: forwardedHead(req, who.Trusted), Body: req.Body,
+		// hop knows who gets to see the identity.
+		Head: forwardedHead(req, who.Trusted && hop.Complete == nil), Body: req.Body,
 	}
 	r.cfg.Sender.Forward(out, hop, func(result wire.Result) {
 		r.leave(pass)
 		r.inFlight.Add(-1)
 		if result.Status < 200 || result.Status == 408 {
-			// RFC 4320 §4.2: never 408 to a non-INVITE.
-			respond(req, wire.Response{Status: 480, Reason: "Domain Not Reached"})
+			relay.Answer(req, &result)
 			return
 		}
 		answer(req, &result)

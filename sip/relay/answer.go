@@ -9,8 +9,8 @@ import (
 	"rollcall/sip/wire"
 )
 
-// answer passes the outcome of a forwarded request back: RFC 3261 §16.7.
-func answer(req *wire.Request, result *wire.Result) {
+// Answer passes the outcome of a forwarded request back: RFC 3261 §16.7.
+func Answer(req *wire.Request, result *wire.Result) {
 	switch {
 	case result.Status == 0:
 		respond(req, unanswered(req, result.Err))

@@ -116,7 +116,7 @@ func (r *Relay) Away(req *wire.Request, p *Passage, hop wire.Hop, who auth.Ident
 	hop.Complete = f.complete
 	r.cfg.Sender.Forward(f.out, hop, func(result wire.Result) {
 		r.leave(who.AOR)
-		answer(req, &result)
+		Answer(req, &result)
 	})
 }
 
@@ -136,7 +136,7 @@ func (r *Relay) Back(req *wire.Request, p *Passage) {
 	f.token = t
 	done := func(result wire.Result) {
 		r.leave(t.aor)
-		answer(req, &result)
+		Answer(req, &result)
 	}
 	if flow != nil {
 		f.out.Flow = flow
@@ -155,6 +155,14 @@ func (r *Relay) Back(req *wire.Request, p *Passage) {
 		hop.Peer = gone.Remote().Addr()
 	}
 	r.cfg.Sender.Forward(f.out, hop, done)
+}
+
+// Identify returns what gives a request of who the P-Asserted-Identity that its
+// next hop may have, for wire.Hop.Complete.
+func (r *Relay) Identify(req *wire.Request, who auth.Identity) func(out *wire.Outgoing) {
+	f := &forwarding{r: r, in: req.Flow}
+	f.identity, f.shown = identityLines(req, who)
+	return f.complete
 }
 
 // enter counts a request of aor; false: there are too many.
