@@ -45,7 +45,7 @@ func (n *node) newLists(resolver *resourcelist.Resolver) *rls.Service {
 // registerWithLists registers an event package whose resources can be in lists. In
 // them it shows what a subscription of its own would.
 func (n *node) registerWithLists(p event.Package, members rls.Looker) {
-	n.notifier.Register(n.lists.Wrap(p, rls.Announced(n.notifier, p.Event(), members)))
+	n.notifier.Register(n.lists.Wrap(p, n.watchers.members(p.Event(), rls.Announced(n.notifier, p.Event(), members))))
 }
 
 // mayUseLists reports whether the configuration lets a user read the list services

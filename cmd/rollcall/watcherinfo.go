@@ -6,6 +6,7 @@ import (
 
 	"rollcall/internal/bus"
 	"rollcall/internal/config"
+	"rollcall/rls"
 	dialoginfo "rollcall/sip/dialog"
 	"rollcall/sip/event"
 	"rollcall/sip/presence"
@@ -66,6 +67,29 @@ func (w *watcherInfo) record(pkg event.Package) event.Package {
 		return w.dialogs.Wrap(pkg)
 	}
 	return pkg
+}
+
+// members has those recorded, too, who watch resources of a package through lists.
+func (w *watcherInfo) members(event string, m rls.Members) rls.Members {
+	if event == dialoginfo.Event {
+		return listWatchers{m, w.dialogs}
+	}
+	return m
+}
+
+type listWatchers struct {
+	rls.Members
+	records *winfo.Records
+}
+
+func (l listWatchers) Watch(w event.Watch) {
+	l.Members.Watch(w)
+	l.records.Watch(w)
+}
+
+func (l listWatchers) Unwatch(resource, id, reason string) {
+	l.Members.Unwatch(resource, id, reason)
+	l.records.Unwatch(resource, id, reason)
 }
 
 // userGone ends what watcher information there is of an account that was removed.

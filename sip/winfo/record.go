@@ -2,7 +2,9 @@ package winfo
 
 import (
 	"context"
+	"time"
 
+	"rollcall/internal/shard"
 	"rollcall/internal/store"
 	"rollcall/sip/event"
 )
@@ -87,6 +89,46 @@ func (src *recording) Record(b *store.Batch) {
 func (src *recording) Ended(reason string, b *store.Batch) {
 	src.Source.Ended(reason, b)
 	src.r.depart(src.s.Resource, ID(src.s.ID), reason, b)
+}
+
+// Watch records a watcher that has no subscription of its own, or takes over what a
+// refresh says about one that is known by its ID. It may be called on any goroutine.
+func (r *Records) Watch(w event.Watch) {
+	r.cfg.Pool.Post(shard.Index(w.Resource), func() {
+		d := r.obtain(w.Resource)
+		d.watches[w.ID] = w
+		r.arm(d, w.Resource, w.Expires.Add(Grace))
+		r.judge(w)
+	})
+}
+
+// Unwatch ends what Watch began, for a reason of RFC 6665 §4.1.3.
+func (r *Records) Unwatch(resource, id, reason string) {
+	r.cfg.Pool.Post(shard.Index(resource), func() {
+		d := r.find(resource)
+		if d == nil {
+			return
+		}
+		delete(d.watches, id)
+		var b store.Batch
+		r.depart(resource, ID(id), reason, &b)
+		r.settle(resource, false, b)
+	})
+}
+
+// judge has the records say of w what is decided about it.
+func (r *Records) judge(w event.Watch) {
+	ctx, cancel := context.WithTimeout(context.Background(), decideWithin)
+	defer cancel()
+	now := time.Now()
+	state := r.decide(ctx, w.Resource, w.Watcher)
+	if state == event.Active && !w.Expires.After(now) {
+		return // a poll by one who is let in
+	}
+	r.admit(w.Resource, Entry{List: true, Watcher: store.Watcher{
+		Presentity: w.Resource, Event: r.event, ID: ID(w.ID), Watcher: w.Watcher,
+		DisplayName: w.DisplayName, Since: now, Expires: w.Expires,
+	}}, state)
 }
 
 // entry is the entry of this subscription.

@@ -3,6 +3,7 @@ package winfo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -40,10 +41,11 @@ type Records struct {
 
 // room is the records of one resource. It belongs to the shard of the resource.
 type room struct {
-	table  *Table
-	timer  wheel.Timer
-	armed  time.Time
-	review time.Time // when decisions may change by the passing of time
+	table   *Table
+	watches map[string]event.Watch // by lists
+	timer   wheel.Timer
+	armed   time.Time
+	review  time.Time // when decisions may change by the passing of time
 }
 
 // NewRecords returns records of the watchers of an event package.
@@ -94,7 +96,7 @@ func (r *Records) obtain(resource string) *room {
 	if d := r.find(resource); d != nil {
 		return d
 	}
-	d, _ := r.rooms.LoadOrStore(resource, &room{table: NewTable(r.cfg.Limits)})
+	d, _ := r.rooms.LoadOrStore(resource, &room{table: NewTable(r.cfg.Limits), watches: make(map[string]event.Watch)})
 	return d.(*room)
 }
 
@@ -150,6 +152,11 @@ func (r *Records) again(d *room, resource string) {
 	var b store.Batch
 	changed := d.table.Review(func(watcher string) event.State { return r.decide(ctx, resource, watcher) }, time.Now(), &b)
 	r.settle(resource, changed, b)
+	for id, w := range d.watches {
+		if d.table.Get(ID(id)) == nil {
+			r.judge(w) // blocked until now, perhaps
+		}
+	}
 }
 
 // arm has a visit paid at the given time, or earlier.
@@ -175,6 +182,7 @@ func (r *Records) visit(d *room, resource string) {
 		r.cfg.Changed(Name(r.event), resource)
 		r.again(d, resource)
 	}
+	maps.DeleteFunc(d.watches, func(_ string, w event.Watch) bool { return !w.Expires.Add(Grace).After(now) })
 	var b store.Batch
 	changed := d.table.Expire(now, &b)
 	r.settle(resource, changed, b)
@@ -185,7 +193,7 @@ func (r *Records) visit(d *room, resource string) {
 	switch {
 	case !next.IsZero():
 		r.arm(d, resource, next)
-	case d.table.Idle(now):
+	case d.table.Idle(now) && len(d.watches) == 0:
 		r.cfg.Wheel.Cancel(&d.timer)
 		r.rooms.CompareAndDelete(resource, d)
 	default:

@@ -223,6 +223,39 @@ func TestNobodyWaits(t *testing.T) {
 	})
 }
 
+// Members of lists are watched under the name of the subscriber, whatever becomes of
+// the rules meanwhile.
+func TestRecordedLists(t *testing.T) {
+	inHall(t, 10, func(h *hall) {
+		w := event.Watch{ID: "list amy", Resource: amy, Watcher: bo, Expires: time.Now().Add(time.Hour)}
+		h.r.Watch(w)
+		h.expect("bo pending subscribe")
+		h.decided(bo, event.Terminated)
+		h.expect("bo terminated rejected")
+		h.decided(bo, event.Active)
+		h.expect("bo active subscribe")
+		w.Expires = time.Now().Add(2 * time.Hour)
+		h.r.Watch(w) // a refresh
+		h.expect("bo active subscribe")
+		h.r.Unwatch(amy, w.ID, "timeout")
+		h.expect("bo terminated timeout")
+		time.Sleep(2*Remembered + time.Second)
+		h.expect()
+
+		w.Expires = time.Now().Add(time.Minute)
+		h.r.Watch(w) // and never again
+		time.Sleep(time.Minute + Grace + 2*Remembered + time.Second)
+		h.expect()
+		if h.r.find(amy) != nil {
+			t.Error("an empty room is kept")
+		}
+		h.rules[cy] = event.Active
+		h.r.Watch(event.Watch{ID: "poll", Resource: amy, Watcher: cy, Expires: time.Now()})
+		h.r.Unwatch(amy, "poll", "timeout")
+		h.expect()
+	})
+}
+
 // At the boundary of a validity everybody is looked at again.
 func TestReviewByTime(t *testing.T) {
 	inHall(t, 10, func(h *hall) {
