@@ -19,9 +19,10 @@ import (
 	"rollcall/sip/wire"
 )
 
-// The notifier under random interleavings of SUBSCRIBE, news, answers, silence
-// and time. Checked are, per dialog: the 200 comes before any NOTIFY, one NOTIFY
-// is in flight at most, CSeq only rises, nothing follows `terminated`; after
+// The notifier under random interleavings of SUBSCRIBE, news, answers, silence,
+// time, connections that end and restarts. Checked are, per dialog: the 200 comes
+// before any NOTIFY, one NOTIFY is in flight at most, CSeq only rises, what the
+// watcher has is not sent again unasked, nothing follows `terminated`; after
 // quiescence the watcher has the newest state; after the expiry nothing is left.
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -30,9 +31,12 @@ func TestMachine(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { verdict = recover() }()
 			m := newMachine(t, rt)
-			defer m.close()
+			defer func() { m.close() }()
 			rt.Repeat(map[string]func(*rapid.T){
 				"subscribe":   m.subscribe,
+				"fetch":       m.fetch,
+				"hang up":     m.hangUp,
+				"restart":     m.restart,
 				"refresh":     m.refresh,
 				"unsubscribe": m.unsubscribe,
 				"change":      m.change,
@@ -51,10 +55,13 @@ func TestMachine(t *testing.T) {
 
 type machine struct {
 	*rig
+	cfg   Config
 	peer  *peer
 	flow  *wire.Flow
+	end   func()   // of flow; nil: datagrams
 	calls []string // live dialogs as far as the watcher knows
 	tags  map[string]string
+	over  map[string]*wire.Flow // by call: what its last SUBSCRIBE came over
 	made  int
 }
 
@@ -64,6 +71,7 @@ type peer struct {
 	dialogs map[string]*dialogLog
 	pending []*exchange // in flight
 	prompt  bool        // answers 200 at once
+	flow    *wire.Flow  // of datagrams, which outlives a restart; nil: there are connections
 	faults  []string
 }
 
@@ -72,12 +80,16 @@ type dialogLog struct {
 	cseq     uint32
 	inFlight int
 	over     bool
+	asked    bool   // a NOTIFY is owed for a SUBSCRIBE
+	sure     bool   // it is known that the watcher has the following
 	shown    string // body last answered with 200
+	state    string // Subscription-State then
 }
 
 type exchange struct {
 	log   *dialogLog
 	body  string
+	state string
 	once  sync.Once
 	done  func(wire.Result)
 	timer *time.Timer
@@ -85,14 +97,26 @@ type exchange struct {
 
 func newMachine(t *testing.T, rt *rapid.T) *machine {
 	pacing := rapid.SampledFrom([]Pacing{Off, Gentle, RFC}).Draw(rt, "pacing")
-	m := &machine{rig: newRig(t, Config{Pacing: pacing}, memory.New()), tags: map[string]string{}}
+	m := &machine{cfg: Config{Pacing: pacing}, tags: map[string]string{}, over: map[string]*wire.Flow{}}
+	m.rig = newRig(t, m.cfg, memory.New())
 	m.peer = &peer{dialogs: map[string]*dialogLog{}}
 	m.n.cfg.Sender = m.peer
-	m.flow = wire.NewFlow("TCP", local, remote, m.peer.response)
+	if rapid.Bool().Draw(rt, "datagrams") {
+		m.flow = wire.NewFlow("UDP", local, remote, m.peer.response)
+		m.peer.flow = m.flow
+	} else {
+		m.connect()
+	}
 	return m
 }
 
-func (p *peer) Flow(string) *wire.Flow       { return nil }
+// connect opens the next connection of the watchers.
+func (m *machine) connect() {
+	m.made++
+	m.flow, m.end = wire.NewConnection(uint64(m.made), "TCP", local, remote, m.peer.response)
+}
+
+func (p *peer) Flow(string) *wire.Flow       { return p.flow }
 func (p *peer) ContactURI(*wire.Flow) string { return "sip:192.0.2.1" }
 func (p *peer) fault(format string, args ...any) {
 	p.faults = append(p.faults, fmt.Sprintf(format, args...))
@@ -123,6 +147,7 @@ func (p *peer) Do(out wire.Outgoing, done func(wire.Result)) {
 	m := message{out: out}
 	call := m.header("Call-ID")
 	d := p.dialog(call)
+	state, _, _ := strings.Cut(m.header("Subscription-State"), ";")
 	switch {
 	case !d.accepted:
 		p.fault("%s: NOTIFY before the 200", call)
@@ -132,11 +157,14 @@ func (p *peer) Do(out wire.Outgoing, done func(wire.Result)) {
 		p.fault("%s: CSeq %d after %d", call, out.CSeq, d.cseq)
 	case d.over:
 		p.fault("%s: NOTIFY after the last one", call)
+	case d.sure && !d.asked && string(out.Body) == d.shown && state == d.state:
+		p.fault("%s: %s %q was sent again", call, state, out.Body)
 	}
+	d.asked, d.sure = false, false
 	d.cseq = out.CSeq
-	d.over = strings.HasPrefix(m.header("Subscription-State"), "terminated")
+	d.over = state == "terminated"
 	d.inFlight++
-	x := &exchange{log: d, body: string(out.Body), done: done}
+	x := &exchange{log: d, body: string(out.Body), state: state, done: done}
 	if p.prompt {
 		go p.finish(x, wire.Result{Status: 200})
 		return
@@ -150,7 +178,7 @@ func (p *peer) finish(x *exchange, res wire.Result) {
 		p.mu.Lock()
 		x.log.inFlight--
 		if res.Status == 200 {
-			x.log.shown = x.body
+			x.log.shown, x.log.state, x.log.sure = x.body, x.state, true
 		}
 		p.pending = slices.DeleteFunc(p.pending, func(y *exchange) bool { return y == x })
 		p.mu.Unlock()
@@ -163,6 +191,10 @@ func (p *peer) finish(x *exchange, res wire.Result) {
 
 func (m *machine) serve(s sub) {
 	s.flow = m.flow
+	m.over[s.callID] = m.flow
+	m.peer.mu.Lock()
+	m.peer.dialog(s.callID).asked = true
+	m.peer.mu.Unlock()
 	req := m.request(s)
 	m.pool.Post(shard.Index(amy), func() {
 		m.n.Subscribe(context.Background(), req, amy, auth.Identity{AOR: bob})
@@ -179,6 +211,57 @@ func (m *machine) subscribe(rt *rapid.T) {
 	m.serve(sub{callID: call, expires: "3600"})
 	m.calls = append(m.calls, call)
 	m.tags[call] = m.pkg.opened[len(m.pkg.opened)-1].ID
+}
+
+func (m *machine) fetch(*rapid.T) {
+	m.made++
+	m.serve(sub{callID: fmt.Sprintf("fetch%d", m.made), expires: "0"})
+}
+
+// hangUp ends the connection of the watchers, who come back over another.
+func (m *machine) hangUp(rt *rapid.T) {
+	if m.end == nil {
+		rt.Skip()
+	}
+	m.end()
+	m.lose(wire.ErrFlowClosed)
+	m.connect()
+}
+
+// lose ends what is in flight.
+func (m *machine) lose(err error) {
+	m.peer.mu.Lock()
+	waiting := slices.Clone(m.peer.pending)
+	m.peer.mu.Unlock()
+	for _, x := range waiting {
+		m.peer.finish(x, wire.Result{Err: err})
+	}
+	synctest.Wait()
+}
+
+// restart ends the process without notice and starts the next on its store.
+func (m *machine) restart(rt *rapid.T) {
+	before := m.rig
+	before.close()
+	m.lose(wire.ErrClosed) // nobody is there to hear of it
+	m.peer.mu.Lock()
+	for _, d := range m.peer.dialogs {
+		d.sure = false // what was sent last need not have been written down
+	}
+	m.peer.mu.Unlock()
+	m.rig = newRig(before.t, m.cfg, before.store)
+	m.n.cfg.Sender, m.cseq = m.peer, before.cseq
+	for aor, v := range before.pkg.state {
+		m.pkg.set(aor, v)
+	}
+	if m.end != nil {
+		m.end()
+		m.connect()
+	}
+	if err := m.n.Restore(context.Background()); err != nil {
+		rt.Fatal(err)
+	}
+	synctest.Wait()
 }
 
 func (m *machine) pick(rt *rapid.T) string {
@@ -244,6 +327,11 @@ func (m *machine) settle(rt *rapid.T) {
 	m.peer.mu.Unlock()
 	for _, x := range waiting {
 		m.peer.finish(x, wire.Result{Status: 200})
+	}
+	for _, call := range m.calls {
+		if m.over[call] != m.flow { // it cannot be reached before it is heard of
+			m.serve(sub{callID: call, toTag: m.tags[call], expires: "3600"})
+		}
 	}
 	time.Sleep(lastRetry + time.Minute)
 	synctest.Wait()

@@ -180,6 +180,20 @@ func (n *Notifier) End(event, resource, reason string) {
 // them is written back, and requests in flight are waited for until ctx ends.
 func (n *Notifier) Stop(ctx context.Context) {
 	n.stopping.Store(true)
+	n.saveAll(ctx) // lest what follows takes too long
+	for n.inFlight.Load() > 0 {
+		select {
+		case <-n.landed:
+		case <-ctx.Done():
+			slog.Info("NOTIFY requests left unanswered", "count", n.inFlight.Load())
+			return
+		}
+	}
+	n.saveAll(ctx)
+}
+
+// saveAll writes back what waits in any shard.
+func (n *Notifier) saveAll(ctx context.Context) {
 	written := make(chan struct{}, shard.Count)
 	for i := range n.rooms {
 		n.cfg.Pool.Post(i, func() {
@@ -191,14 +205,6 @@ func (n *Notifier) Stop(ctx context.Context) {
 		select {
 		case <-written:
 		case <-ctx.Done():
-			return
-		}
-	}
-	for n.inFlight.Load() > 0 {
-		select {
-		case <-n.landed:
-		case <-ctx.Done():
-			slog.Info("NOTIFY requests left unanswered", "count", n.inFlight.Load())
 			return
 		}
 	}

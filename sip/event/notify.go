@@ -168,13 +168,13 @@ func (n *Notifier) send(s *Subscription, substate string, v View) {
 		Flow:       s.out,
 	}
 	done := func(res wire.Result) {
+		n.cfg.Pool.Post(s.Shard, func() { n.answered(s, attempt, res) })
 		if n.inFlight.Add(-1) == 0 {
 			select {
 			case n.landed <- struct{}{}:
 			default:
 			}
 		}
-		n.cfg.Pool.Post(s.Shard, func() { n.answered(s, attempt, res) })
 	}
 	if n.dials(s) {
 		n.forward(s, out, done)

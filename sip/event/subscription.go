@@ -122,6 +122,15 @@ func (s *Subscription) Prefers(mediaType, other string) bool {
 // live reports whether s can still get anything but its final NOTIFY.
 func (s *Subscription) live() bool { return s.sending.open && !s.sending.over }
 
+// shown is the tag of the view that the watcher has for certain, "" when what it
+// was sent last may still be lost.
+func (s *Subscription) shown() string {
+	if s.sending.inFlight {
+		return ""
+	}
+	return s.sent
+}
+
 // row is the durable form of s.
 func (s *Subscription) row() store.Subscription {
 	return store.Subscription{
@@ -131,7 +140,7 @@ func (s *Subscription) row() store.Subscription {
 		RemoteTag: s.dialog.remoteTag(), RemoteTarget: s.dialog.target, RouteSet: s.dialog.routes,
 		Contact: s.dialog.contact.Value(), RemoteCSeq: s.dialog.remoteCSeq,
 		CSeqLease: s.lease.cseqCeiling, VersionLease: s.lease.versionCeiling,
-		State: s.state.String(), Sent: s.sent,
+		State: s.state.String(), Sent: s.shown(),
 		Accept: joinList(s.Accept), Supported: joinList(s.Supported),
 		ContentType: s.ContentType, Body: s.Body, Flow: flowRef(s.Flow),
 		Device: int64(s.device), Rates: s.paramsText(),

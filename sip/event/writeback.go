@@ -23,16 +23,26 @@ func (n *Notifier) saveLater(s *Subscription) {
 	r := &n.rooms[s.Shard]
 	r.unsaved = append(r.unsaved, s)
 	if len(r.unsaved) == 1 {
-		n.cfg.Wheel.Set(&r.saver, time.Now().Add(saveEvery), func() {
-			n.cfg.Pool.Post(s.Shard, func() { n.save(r) })
-		})
+		n.saveSoon(r, s.Shard)
 	}
 }
 
-// save writes back what has waited.
+func (n *Notifier) saveSoon(r *room, shardIndex int) {
+	n.cfg.Wheel.Set(&r.saver, time.Now().Add(saveEvery), func() {
+		n.cfg.Pool.Post(shardIndex, func() { n.save(r) })
+	})
+}
+
+// save writes back what has waited. A view that is on its way may be lost with the
+// process: it waits until its NOTIFY is answered.
 func (n *Notifier) save(r *room) {
 	var b store.Batch
+	waiting := r.unsaved[:0]
 	for _, s := range r.unsaved {
+		if s.sending.inFlight && !s.sending.over {
+			waiting = append(waiting, s)
+			continue
+		}
 		s.sending.unsaved = false
 		if s.sending.over {
 			continue // its row has been dropped
@@ -46,6 +56,8 @@ func (n *Notifier) save(r *room) {
 	if len(b.Subscriptions) > 0 {
 		n.cfg.Store.Defer(b)
 	}
-	clear(r.unsaved)
-	r.unsaved = r.unsaved[:0]
+	clear(r.unsaved[len(waiting):])
+	if r.unsaved = waiting; len(waiting) > 0 {
+		n.saveSoon(r, waiting[0].Shard)
+	}
 }
