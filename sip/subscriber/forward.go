@@ -3,6 +3,7 @@ package subscriber
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"rollcall/internal/sipuri"
 	"rollcall/sip/wire"
@@ -11,7 +12,7 @@ import (
 // forward sends a SUBSCRIBE on behalf of a watcher.
 func (s *Subscriber) forward(watcher string, out wire.Outgoing, hop wire.Hop, done func(wire.Result)) {
 	hop.Complete = func(out *wire.Outgoing) {
-		head := append(slices.Clip(out.Head), "Contact: <"+s.cfg.Sender.ContactURI(out.Flow)+">\r\n"...)
+		head := append(slices.Clip(out.Head), "Contact: <"+s.contact(out)+">\r\n"...)
 		if s.trusted(out.Flow.Remote().Addr().Unmap()) {
 			// RFC 3325 §5: for those only who believe us, as we believe them.
 			head = append(head, "P-Asserted-Identity: <"+watcher+">\r\n"...)
@@ -19,6 +20,16 @@ func (s *Subscriber) forward(watcher string, out wire.Outgoing, hop wire.Hop, do
 		out.Head = head
 	}
 	s.cfg.Sender.Forward(out, hop, done)
+}
+
+// contact is our address on the way that out takes. RFC 3261 §8.1.1.8: a sips
+// Request-URI wants a sips Contact, for which transport=tls is not (§26.2.2).
+func (s *Subscriber) contact(out *wire.Outgoing) string {
+	uri := s.cfg.Sender.ContactURI(out.Flow)
+	if strings.HasPrefix(out.RequestURI, "sips:") && out.Flow.Secure() {
+		return "sips:" + strings.TrimSuffix(strings.TrimPrefix(uri, "sip:"), ";transport=tls")
+	}
+	return uri
 }
 
 func (s *Subscriber) trusted(a netip.Addr) bool {

@@ -37,7 +37,7 @@ func TestSubscribe(t *testing.T) {
 		}
 		shows(t, i, "unknown", "")
 		answer(a, 200, "Expires: 1800")
-		shows(t, i, "unknown", "") // lists.md §5: 2xx, no NOTIFY yet: no instance
+		shows(t, i, "unknown", "") // RFC 4662 §4.5: no instance before the first NOTIFY
 		ok := r.want(200, notice{to: a, cseq: 7, state: "active;expires=1800", body: "<here/>"})
 		if !strings.Contains(ok, "Contact: <sip:192.0.2.1:5060>") {
 			t.Errorf("no Contact in the answer that makes the dialog:\n%s", ok)
@@ -48,6 +48,19 @@ func TestSubscribe(t *testing.T) {
 
 func TestHops(t *testing.T) {
 	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		// After a restart nobody knows who wished for it; who comes along is asked.
+		known := wire.NewFlow("TCP", here, netip.MustParseAddrPort("10.0.0.5:5060"), func([]byte) error { return nil })
+		i := r.watch(bob)
+		a := r.one()
+		if a.hop.Like != stranger {
+			t.Errorf("like %v", a.hop.Like)
+		}
+		a.done(wire.Result{Err: wire.ErrUnreachable})
+		r.s.Watch(i.key, i.id, known, func() {})
+		if a = r.one(); a.hop.Like != known {
+			t.Errorf("like %v", a.hop.Like)
+		}
+		answer(a, 403)
 		r.watch("sip:cy@c.example")
 		if hop := r.one().hop; hop.URI.String() != "sip:gw.c.example;transport=tcp" || hop.TLS {
 			t.Errorf("by the table: %+v", hop)
@@ -187,7 +200,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// What becomes of a first SUBSCRIBE that fails: lists.md §5.
+// What becomes of a first SUBSCRIBE that fails.
 func TestRefusals(t *testing.T) {
 	const no = time.Duration(-1)
 	for _, tc := range []struct {
