@@ -202,7 +202,7 @@ func (n *node) newRelay() *im.Relay {
 		MaxBody: cfg.MaxMessageBytes, Lifetime: cfg.MessageLifetime, MaxKept: cfg.MaxStoredMessages,
 	}
 	if cfg.BlockMessages {
-		c.Policy = n.policy
+		c.Policy = relayPolicy{n.policy, n.presence}
 	}
 	if cfg.StoreMessages {
 		c.Store = n.store

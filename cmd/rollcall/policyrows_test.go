@@ -25,6 +25,7 @@ func TestPolicyRows(t *testing.T) {
 	rows = append(rows,
 		row{"sphere", "tcp", sphereDecides},
 		row{"validity", "tcp", timeDecides},
+		row{"MESSAGE", "tcp", messagesFollow},
 		row{"no rules any more", "tcp", rulesGo},
 		row{"own watcher information", "tcp", ownEntry},
 		row{"watchers of dialogs", "tcp", dialogWatchers},
@@ -200,6 +201,26 @@ func sphereDecides(t *testing.T, v *venue) {
 	expectShown(t, d.notify(), "active", "open")
 	at("home") // a second document, and they do not agree
 	expectShown(t, d.notify(), "pending", "")
+}
+
+// MESSAGE goes by the same rules, spheres included, and tells no more than they do.
+func messagesFollow(t *testing.T, v *venue) {
+	s := newScene(t, v)
+	message := func(want int) {
+		t.Helper()
+		s.watcher.want(want, request{method: "MESSAGE", uri: s.owner.aor(), body: "hi", lines: []string{"Content-Type: text/plain"}})
+	}
+	message(200) // no rule speaks of the sender
+	s.handle("block")
+	message(403)
+	s.handle("polite-block")
+	message(200)
+	s.rule(s.other.c.aor(), ruleFor("r", s.watcher.aor(), "block", `<sphere value="home"/>`))
+	message(200) // nobody knows where the owner is
+	publish(s.owner, `<tuple id="s"><status><basic>open</basic></status></tuple><dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" `+
+		`xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" id="p"><rpid:sphere><rpid:home/></rpid:sphere></dm:person>`)
+	s.other.notify()
+	message(403)
 }
 
 // The boundaries are met to the second, without anything else happening.
