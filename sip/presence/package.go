@@ -21,7 +21,7 @@ func (eventPackage) Event() string { return Event }
 
 // Terms: RFC 3856 §6.4, §6.7, §6.10.
 func (e eventPackage) Terms() event.Terms {
-	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{pidf.ContentType, partialType}, Pace: 5 * time.Second, Simple: e.s.cfg.Simple}
+	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{pidf.ContentType, partialType, pidf.AliasType}, Pace: 5 * time.Second, Simple: e.s.cfg.Simple}
 }
 
 // Open decides about a subscription (RFC 3856 §6.6.1, RFC 5025 §3.2.1).

@@ -31,7 +31,8 @@ func (src *source) View(full bool) (event.View, bool) {
 	if v.State != event.Terminated {
 		src.list(v.State)
 	}
-	return src.notification(v, full)
+	ev, ok := src.notification(v, full)
+	return src.spelled(ev), ok
 }
 
 // State implements event.Stated.
@@ -42,7 +43,7 @@ func (src *source) State() event.State {
 // Refreshed implements event.Source: what the newest SUBSCRIBE asks for must be
 // there to be given (RFC 6665 §4.1.2.1, RFC 3261 §8.2.3).
 func (src *source) Refreshed() error {
-	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) {
+	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) && !src.sub.Accepts(pidf.AliasType) {
 		return &event.Refusal{Status: 406}
 	}
 	return src.readFilters()
