@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/internal/eventfilter"
 	"rollcall/internal/resourcelist"
 	"rollcall/internal/store"
 	"rollcall/internal/wheel"
@@ -23,6 +24,8 @@ type list struct {
 	body []byte  // the list, when it came in a SUBSCRIBE
 	in   *member // of which list it is; nil: it is the one subscribed to
 	nest nesting
+
+	filters *eventfilter.Set // of the subscription
 
 	name    resourcelist.Name
 	order   []*member           // as the list has them
@@ -49,16 +52,17 @@ func newList(pkg *wrapped, sub *event.Subscription, at place) *list {
 // names the types of lists and one of the package. RFC 3261 §8.2.3: there is no
 // body that means anything where the list is known.
 func (l *list) acceptable() error {
-	if len(l.sub.Body) > 0 && (!l.at.recipients || !carriesList(l.sub)) {
+	if len(l.sub.Body) > 0 && !l.filterable() && !(l.at.recipients && carriesList(l.sub)) {
 		return &event.Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
 	}
 	if len(l.sub.Accept) == 0 {
 		return nil
 	}
-	if l.sub.Accepts(typeMultipart) && l.sub.Accepts(typeRLMI) && acceptsAny(l.sub, l.pkg.plain) {
+	// Documents of members are in the first format of the package.
+	if l.sub.Accepts(typeMultipart) && l.sub.Accepts(typeRLMI) && l.sub.Accepts(l.pkg.plain[0]) {
 		return nil
 	}
-	return notAcceptable(append([]string{typeMultipart, typeRLMI}, l.pkg.plain...)...)
+	return notAcceptable(typeMultipart, typeRLMI, l.pkg.plain[0])
 }
 
 // Headers are for every 2xx and NOTIFY. RFC 4662 §4.1.
@@ -70,6 +74,9 @@ func (l *list) Refreshed() error {
 		return err
 	}
 	if err := l.replace(); err != nil {
+		return err
+	}
+	if err := l.readFilters(); err != nil {
 		return err
 	}
 	l.rewatch()

@@ -2,7 +2,6 @@ package rls
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 
@@ -20,6 +19,8 @@ type member struct {
 	reason string // why nobody answers for it
 	nested *list  // that it is
 	told   state
+
+	narrowed *narrowed // nil: no filter with triggers
 
 	listed  bool   // it is in the list; otherwise it left and is to be told of
 	watched bool   // the subscriber is known as its watcher
@@ -84,8 +85,10 @@ func (m *member) now(version uint32) (state, document) {
 	case m.kind == sublist:
 		return s, document{}
 	}
-	v := m.members().View(context.Background(), m.uri, m.list.sub.Watcher, version)
+	v, ok := m.view(version, m.told.name != m.name)
 	switch {
+	case !ok:
+		return m.told, document{}
 	case v.State == event.Terminated:
 		return s.terminated(v.Reason), document{}
 	case v.State == event.Pending:
@@ -116,6 +119,9 @@ func (m *member) tell(s state) {
 	l.sum.toggle(m)
 	m.told = s
 	l.sum.toggle(m)
+	if m.narrowed != nil {
+		m.narrowed.shown = m.narrowed.next
+	}
 }
 
 // digest is a hash of what a watcher was told of all members, whatever the order.

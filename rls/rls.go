@@ -182,6 +182,9 @@ func (w *wrapped) open(ctx context.Context, sub *event.Subscription, at place) (
 			return nil, err
 		}
 	}
+	if err := l.readFilters(); err != nil && !sub.Restored {
+		return nil, err
+	}
 	content, err := l.read(ctx)
 	if err != nil {
 		w.lists.index.remove(l)

@@ -4,8 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-
-	"rollcall/internal/sipuri"
+	"strings"
 )
 
 // ContentType is the media type of filter documents.
@@ -53,14 +52,16 @@ type Filter struct {
 }
 
 // For returns the filter that applies to documents of a resource, nil when there
-// is none. The resource's own comes before that of its domain, and that before the
-// one for all that is subscribed to (RFC 4660 §3.3.1, §3.3.2).
-func (s *Set) For(resource string) *Filter {
+// is none. The resource's own comes before that of its domain, and these before
+// those of the lists it is in, the innermost first, and the one for all that is
+// subscribed to (RFC 4660 §3.3.1, §3.3.2). Without a domain those for domains do not
+// count: they are for the servers of these (RFC 4660 §4.1).
+func (s *Set) For(resource, domain string, lists ...string) *Filter {
 	if s == nil {
 		return nil
 	}
-	_, domain := sipuri.Split(resource)
-	for _, target := range [...]string{resource, "@" + domain, s.subject} {
+	targets := append([]string{resource, "@" + strings.ToLower(domain)}, lists...)
+	for _, target := range append(targets, s.subject) {
 		for _, f := range s.filters {
 			if f.target == target && f.enabled {
 				return f

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/internal/sipuri"
 	"rollcall/internal/xmlscan"
 )
 
@@ -147,7 +148,7 @@ func TestContent(t *testing.T) {
 		{"4660 §5.4: empty what", "<what/>", outline([]byte(example))},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			f := parse(t, filterSet(`<filter id="1">`+tt.what+`</filter>`)).For(presentity)
+			f := parse(t, filterSet(`<filter id="1">`+tt.what+`</filter>`)).For(presentity, "example.com")
 			got := f.Apply(scan(t, example))
 			if outline(got) != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", outline(got), tt.want)
@@ -200,7 +201,7 @@ func TestTriggers(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			set := parse(t, filterSet(`<filter id="1">`+tt.trigger+`</filter>`))
 			for _, s := range []*Set{set, parse(t, string(set.Append(nil)))} {
-				f := s.For(presentity)
+				f := s.For(presentity, "example.com")
 				if got := f.Triggered(scan(t, example), scan(t, tt.now)); got != tt.want {
 					t.Errorf("%v", got)
 				}
@@ -281,14 +282,18 @@ func TestTargets(t *testing.T) {
 		presentity: "list", "sip:bob@example.com": "bob", "sip:ann@example.com": "list", "sip:ann@example.net": "domain",
 		"sip:off@example.net": "domain", "sip:eve@example.com": "pres",
 	} {
-		if f := s.For(resource); f == nil || f.id != want {
+		_, domain := sipuri.Split(resource)
+		if f := s.For(resource, domain); f == nil || f.id != want {
 			t.Errorf("%s: %+v", resource, f)
 		}
 	}
-	if f := parse(t, filterSet(`<filter id="1" uri="sip:bob@example.com"><what/></filter>`)).For(presentity); f != nil {
+	if f := parse(t, filterSet(`<filter id="1" uri="sip:bob@example.com"><what/></filter>`)).For(presentity, "example.com"); f != nil {
 		t.Errorf("a filter for another: %+v", f)
 	}
-	if f := (*Set)(nil).For(presentity); f != nil {
+	if f := s.For("sip:ann@example.net", "", "sip:inner@example.com", "sip:bob@example.com"); f == nil || f.id != "bob" {
+		t.Errorf("in a list of a list, by another server: %+v", f)
+	}
+	if f := (*Set)(nil).For(presentity, "example.com"); f != nil {
 		t.Errorf("no filters: %+v", f)
 	}
 }
@@ -332,7 +337,7 @@ func TestMerge(t *testing.T) {
 		got := ""
 		for _, resource := range []string{presentity, "sip:bob@example.com"} {
 			id := "-"
-			if f := set.For(resource); f != nil {
+			if f := set.For(resource, "example.com"); f != nil {
 				id = f.id
 			}
 			got += id + " "
@@ -396,7 +401,7 @@ func BenchmarkApply(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			d := scan(b, bench.doc)
 			for b.Loop() {
-				bench.set.For(presentity).Apply(d)
+				bench.set.For(presentity, "example.com").Apply(d)
 			}
 		})
 	}

@@ -240,5 +240,8 @@ func TestFiltersAreTakenBack(t *testing.T) {
 		if got := p.seen("refresh"); got != "a=closed" {
 			t.Errorf("after the failure: %s", got)
 		}
+		if a := s.subscribe(filterType, filters(`<filter id="3" uri="`+cy+`">`+onlyA+`</filter>`)); a.status != 200 {
+			t.Errorf("the filter for cy is there: %s", a.text)
+		}
 	})
 }

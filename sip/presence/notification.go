@@ -2,26 +2,21 @@ package presence
 
 import (
 	"rollcall/internal/pidf"
+	"rollcall/internal/sipuri"
 	"rollcall/sip/event"
 )
 
 // notification makes of a view what the watcher is sent.
 func (src *source) notification(v View, full bool) (event.View, bool) {
-	if len(v.Body) > 0 {
-		filter := src.filters.For(src.sub.Resource)
-		raw := v
-		if v = raw.Filter(filter); filter == nil || !filter.HasTriggers() {
-			src.shown = View{}
-		} else {
-			// The first one, and what answers a SUBSCRIBE, goes by no trigger.
-			if !full && !raw.news(filter, &src.shown) {
-				return event.View{}, false
-			}
-			v.Tag += "." + raw.Tag // a trigger is news, whatever is delivered
-			src.shown = raw
-		}
-	} else {
-		src.shown = View{}
+	_, domain := sipuri.Split(src.sub.Resource)
+	filter := src.filters.For(src.sub.Resource, domain)
+	raw := v
+	v, ok := raw.Through(filter, &src.shown, full)
+	if !ok {
+		return event.View{}, false
+	}
+	if src.shown = (View{}); filter != nil && filter.HasTriggers() {
+		src.shown = raw
 	}
 	ev := event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}
 	switch {

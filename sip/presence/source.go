@@ -46,7 +46,11 @@ func (src *source) Refreshed() error {
 	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) && !src.sub.Accepts(pidf.AliasType) {
 		return &event.Refusal{Status: 406}
 	}
-	return src.readFilters()
+	filters, err := ReadFilters(src.sub, src.filters)
+	if err == nil {
+		src.filters = filters
+	}
+	return err
 }
 
 // Record implements event.Recorder: that somebody asks to be let in must last.
