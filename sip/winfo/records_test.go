@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,8 @@ type hall struct {
 	pool  *shard.Pool
 	wheel *wheel.Wheel
 	r     *Records
+
+	mu    sync.Mutex
 	rules map[string]event.State // the zero value is pending
 	until time.Time
 	told  map[string]int
@@ -46,11 +49,44 @@ func newHall(t *testing.T, st *memory.Store, waiting int) *hall {
 		Store: st, Pool: h.pool, Wheel: h.wheel,
 		Limits: Limits{Live: 10, Waiting: waiting, GiveUp: 72 * time.Hour},
 		Shown: func(_ context.Context, _, watcher string) (event.State, time.Time) {
-			return h.rules[watcher], h.until
+			return h.stands(watcher), h.next()
 		},
-		Changed: func(event, _ string) { h.told[event]++ },
+		Changed: func(event, _ string) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.told[event]++
+		},
 	})
 	return h
+}
+
+func (h *hall) stands(watcher string) event.State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rules[watcher]
+}
+
+func (h *hall) next() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.until
+}
+
+// rule says how a watcher stands from now on, until a time if that is not zero.
+func (h *hall) rule(who string, s event.State, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rules[who], h.until = s, until
+}
+
+// news is how often a package was said to have news since the last call.
+func (h *hall) news(event string) int {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.told[event]
+	delete(h.told, event)
+	return n
 }
 
 func (h *hall) close() {
@@ -83,7 +119,7 @@ type lamp struct{ h *hall }
 func (lamp) Event() string      { return "lamp" }
 func (lamp) Terms() event.Terms { return event.Terms{} }
 func (l lamp) Open(_ context.Context, s *event.Subscription) (event.Source, error) {
-	if l.h.rules[s.Watcher] == event.Terminated {
+	if l.h.stands(s.Watcher) == event.Terminated {
 		return nil, &event.Refusal{Status: 403}
 	}
 	return lit{l.h, s}, nil
@@ -95,7 +131,7 @@ type lit struct {
 }
 
 func (l lit) View(bool) (event.View, bool) {
-	return event.View{State: l.h.rules[l.s.Watcher]}, true
+	return event.View{State: l.h.stands(l.s.Watcher)}, true
 }
 func (lit) Refreshed() error           { return nil }
 func (lit) Ended(string, *store.Batch) {}
@@ -133,7 +169,7 @@ func (h *hall) end(src event.Source, reason string) {
 }
 
 func (h *hall) decided(who string, s event.State) {
-	h.rules[who] = s
+	h.rule(who, s, time.Time{})
 	h.r.Review(amy)
 	synctest.Wait()
 }
@@ -157,7 +193,7 @@ func TestRecordedStates(t *testing.T) {
 	inHall(t, 10, func(h *hall) {
 		src := h.subscribe("s1", bo, time.Hour)
 		h.expect("bo pending subscribe")
-		if h.told["lamp.winfo"] == 0 {
+		if h.news("lamp.winfo") == 0 {
 			t.Error("not told")
 		}
 		h.decided(bo, event.Active)
@@ -209,7 +245,7 @@ func TestRecordedPolls(t *testing.T) {
 	inHall(t, 10, func(h *hall) {
 		h.end(h.subscribe("s1", bo, 0), "timeout")
 		h.expect("bo waiting timeout")
-		h.rules[cy] = event.Active
+		h.rule(cy, event.Active, time.Time{})
 		h.end(h.subscribe("s2", cy, 0), "timeout")
 		h.expect("bo waiting timeout")
 	})
@@ -249,7 +285,7 @@ func TestRecordedLists(t *testing.T) {
 		if h.r.find(amy) != nil {
 			t.Error("an empty room is kept")
 		}
-		h.rules[cy] = event.Active
+		h.rule(cy, event.Active, time.Time{})
 		h.r.Watch(event.Watch{ID: "poll", Resource: amy, Watcher: cy, Expires: time.Now()})
 		h.r.Unwatch(amy, "poll", "timeout")
 		h.expect()
@@ -259,18 +295,18 @@ func TestRecordedLists(t *testing.T) {
 // At the boundary of a validity everybody is looked at again.
 func TestReviewByTime(t *testing.T) {
 	inHall(t, 10, func(h *hall) {
-		h.until = time.Now().Add(10 * time.Minute)
+		h.rule(bo, event.Pending, time.Now().Add(10*time.Minute))
 		h.subscribe("s1", bo, time.Hour)
-		clear(h.told)
+		h.news("lamp")
 		time.Sleep(10*time.Minute - time.Second)
-		if h.told["lamp"] != 0 {
+		if h.news("lamp") != 0 {
 			t.Error("looked at early")
 		}
-		h.until, h.rules[bo] = time.Time{}, event.Active
+		h.rule(bo, event.Active, time.Time{})
 		time.Sleep(1100 * time.Millisecond)
 		h.expect("bo active approved")
-		if h.told["lamp"] != 1 {
-			t.Errorf("told %d times", h.told["lamp"])
+		if n := h.news("lamp"); n != 1 {
+			t.Errorf("told %d times", n)
 		}
 	})
 }
