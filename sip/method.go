@@ -68,7 +68,7 @@ func (s *Server) answerOptions(req *wire.Request) {
 func capabilities(events []string) []wire.Header {
 	return []wire.Header{
 		allow,
-		{Name: "Accept", Value: "application/pidf+xml, application/resource-lists+xml, text/plain, message/cpim"},
+		{Name: "Accept", Value: "application/pidf+xml, application/pidf-diff+xml, application/simple-filter+xml, application/resource-lists+xml, text/plain, message/cpim"},
 		{Name: "Accept-Encoding", Value: "identity"},
 		{Name: "Accept-Language", Value: "en"},
 		{Name: "Supported", Value: "eventlist, recipient-list-subscribe, path, outbound, gruu"},
