@@ -34,7 +34,7 @@ func ownGRUUs(t *testing.T, c *sipClient, m *message) (public, temporary string)
 // it and nobody else does; when its connection ends the owner hears of it and the
 // binding goes.
 func TestDevices(t *testing.T) {
-	s := start(t, []string{"--data", t.TempDir(), "--domain", domain}, "--flow-grace", "1s", "--pacing", "off")
+	s := start(t, []string{"--data", t.TempDir(), "--domain", domain}, "--flow-grace", "1s", "--pacing", "off", "--super-users", "carol")
 	desk := dialSIP(t, "tcp", s.sip, "alice", password("alice"))
 	bob := dialSIP(t, "tcp", s.sip, "bob", password("bob"))
 	desk.register(600)
@@ -45,6 +45,11 @@ func TestDevices(t *testing.T) {
 	}
 	if m := bob.do(request{method: "SUBSCRIBE", uri: desk.aor(), lines: []string{"Event: reg", "Contact: " + bob.contact()}}); m.status() != 403 {
 		t.Errorf("reg of someone else:\n%s", m)
+	}
+
+	carol := dialSIP(t, "tcp", s.sip, "carol", password("carol"))
+	if body := string(carol.subscribe(desk.aor(), "reg", "application/reginfo+xml").notify().body); strings.Count(body, "<contact ") != 1 {
+		t.Errorf("reg of someone else for a super-user:\n%s", body)
 	}
 
 	mobile := dialSIP(t, "tcp", s.sip, "alice", password("alice"))

@@ -161,7 +161,8 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package(), rls.Presentities(n.presence)))
-	n.registerWithLists(reg.New(n.contacts), reg.Contacts(n.contacts))
+	regs := reg.Registrations{Contacts: n.contacts, Observers: cfg.SuperUsers}
+	n.registerWithLists(reg.New(regs), regs)
 	usages := usage.All(usage.Options{
 		TestUsages: cfg.EnableTestUsages, GlobalReaders: cfg.GlobalReaders, MaxIconBytes: cfg.MaxIconBytes,
 	})

@@ -11,11 +11,11 @@ import (
 // Look tells what a watcher would be shown of the registrations of a user by a
 // subscription that began now. The document is complete and has the version given.
 // It may be called on any goroutine.
-func (c Contacts) Look(_ context.Context, resource, watcher string, version uint32) event.View {
-	if watcher == "" || watcher != resource {
+func (r Registrations) Look(_ context.Context, resource, watcher string, version uint32) event.View {
+	if !r.shown(resource, watcher) {
 		return event.View{State: event.Terminated, Reason: "rejected"}
 	}
-	current := slices.Clone(c(resource))
+	current := slices.Clone(r.Contacts(resource))
 	slices.SortFunc(current, byID)
 	doc := &document{now: time.Now()}
 	for i := range current {

@@ -2,6 +2,7 @@ package reg
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"rollcall/internal/store"
@@ -20,14 +21,26 @@ type Contact struct {
 	PublicGRUU, TemporaryGRUU string    // empty: none
 }
 
-// Contacts returns the contacts of an address-of-record as they are now.
-type Contacts func(aor string) []Contact
+// Registrations is what there is to tell, and to whom. Whoever changes what
+// Contacts returns tells the notifier of it.
+type Registrations struct {
+	// Contacts returns the contacts of an address-of-record as they are now.
+	Contacts func(aor string) []Contact
+	// Observers may see the registrations of all users, besides their own.
+	Observers []string
+}
 
-// New returns the package reg. Whoever changes what contacts returns tells the
-// notifier of it.
-func New(contacts Contacts) event.Package { return reg{contacts} }
+// shown reports whether a watcher may see the registrations of a user. Contacts
+// are addresses of devices: nobody but the owner and those that the operator
+// names needs them (RFC 3680 §4.6 and §6).
+func (r Registrations) shown(aor, watcher string) bool {
+	return watcher != "" && (watcher == aor || slices.Contains(r.Observers, watcher))
+}
 
-type reg struct{ contacts Contacts }
+// New returns the package reg.
+func New(r Registrations) event.Package { return reg{r} }
+
+type reg struct{ Registrations }
 
 func (reg) Event() string { return Event }
 
@@ -40,11 +53,10 @@ func (reg) Terms() event.Terms {
 	}
 }
 
-// Open implements event.Package. Contacts are addresses of devices: nobody but
-// the owner needs them (RFC 3680 §4.6 and §6).
+// Open implements event.Package.
 func (r reg) Open(_ context.Context, s *event.Subscription) (event.Source, error) {
-	if s.Watcher == "" || s.Watcher != s.Resource {
+	if !r.shown(s.Resource, s.Watcher) {
 		return nil, &event.Refusal{Status: 403, Reason: "Not Your Registrations"}
 	}
-	return &source{s: s, contacts: r.contacts}, nil
+	return &source{s: s, contacts: r.Contacts}, nil
 }

@@ -62,7 +62,7 @@ type desk struct {
 
 func newDesk(fail func(format string, args ...any)) *desk {
 	d := &desk{fail: fail}
-	src, err := New(func(string) []Contact { return d.list }).Open(context.Background(),
+	src, err := New(Registrations{Contacts: func(string) []Contact { return d.list }}).Open(context.Background(),
 		&event.Subscription{Event: Event, Resource: alice, Watcher: alice})
 	if err != nil {
 		fail("%v", err)
@@ -107,13 +107,16 @@ func contact(name string, lifetime time.Duration) Contact {
 }
 
 // RFC 3680 §4.6: who may know.
-func TestOwnerOnly(t *testing.T) {
-	p := New(func(string) []Contact { return nil })
-	for _, who := range []string{"sip:bob@example.org", ""} {
-		_, err := p.Open(context.Background(), &event.Subscription{Resource: alice, Watcher: who})
+func TestWhoMayKnow(t *testing.T) {
+	r := Registrations{Contacts: func(string) []Contact { return nil }, Observers: []string{"sip:switch@example.org"}}
+	for who, may := range map[string]bool{alice: true, "sip:switch@example.org": true, "sip:bob@example.org": false, "": false} {
+		_, err := New(r).Open(t.Context(), &event.Subscription{Resource: alice, Watcher: who})
 		var refusal *event.Refusal
-		if !errors.As(err, &refusal) || refusal.Status != 403 {
-			t.Errorf("watcher %q: %v, want 403", who, err)
+		if may && err != nil || !may && (!errors.As(err, &refusal) || refusal.Status != 403) {
+			t.Errorf("watcher %q: %v", who, err)
+		}
+		if v := r.Look(t.Context(), alice, who, 0); (v.State == event.Active) != may {
+			t.Errorf("watcher %q in a list: %v", who, v.State)
 		}
 	}
 }

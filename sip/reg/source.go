@@ -15,7 +15,7 @@ import (
 // source is one subscription to registrations.
 type source struct {
 	s        *event.Subscription
-	contacts Contacts
+	contacts func(aor string) []Contact
 	begun    bool      // a document was made
 	had      bool      // one of them named a contact
 	told     []Contact // what the subscriber knows, by ID
