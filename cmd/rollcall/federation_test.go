@@ -199,6 +199,15 @@ func federation(t *testing.T, secure bool) {
 	b.publish("at lunch")
 	d.expect("active;", "at lunch")
 	a.write(b, "hello")
+	refused := make(chan struct{})
+	go func() {
+		b.c.reply(b.c.arriving("MESSAGE"), "488 Not In The Mood", "Warning: 399 b.test \"later\"")
+		close(refused)
+	}()
+	m := a.c.do(request{method: "MESSAGE", uri: b.aor(), from: a.aor(), lines: []string{"Content-Type: text/plain"}, body: "now?"})
+	if <-refused; m.start != "SIP/2.0 488 Not In The Mood" || m.get("Warning") == "" {
+		t.Errorf("bob's refusal came back as\n%s", m)
+	}
 	b.write(a, "hi")
 	d.send(600)
 	d.expect("active;", "at lunch")

@@ -26,6 +26,7 @@ func (r *Relay) MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity) 
 	}
 	out := wire.Outgoing{
 		Method: "MESSAGE", RequestURI: req.RequestURI, CSeq: req.CSeq, MaxForwards: hopsLeft(req),
+		Detail: true, Patience: answerWithin,
 		// hop knows who gets to see the identity.
 		Head: forwardedHead(req, who.Trusted && hop.Complete == nil), Body: req.Body,
 	}

@@ -166,7 +166,7 @@ func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [
 		respond(req, overloaded())
 		return
 	}
-	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hopsLeft(req), Head: head, Body: req.Body}
+	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hopsLeft(req), Head: head, Body: req.Body, Detail: true}
 	r.send(out, groups, func(best *wire.Result) {
 		r.leave(pass)
 		if !unreached(best) || !keep {
