@@ -355,7 +355,7 @@ func TestSlowClient(t *testing.T) {
 		c.got()
 		c.mu.Lock() // it reads nothing more
 		stays := Watcher{ID: "stays", Watcher: bo, Status: "active", Event: "subscribe"}
-		for i := range 3 * maxGone {
+		for i := range maxGone + 20 {
 			r.watchedBy(stays, Watcher{ID: fmt.Sprint("w", i), Watcher: bo, Status: "active", Event: "subscribe"})
 			// Another stream keeps the table up to date.
 			other := r.connect(amy, "/events?show=watchers", "")

@@ -100,8 +100,8 @@ func TestClientsConverge(t *testing.T) {
 			return total == 0
 		}
 		connect()
-		churn := rapid.SampledFrom([]int{3, 3, 3 * maxGone}).Draw(t, "documents")
-		for i := range rapid.IntRange(0, 60).Draw(t, "steps") {
+		churn := rapid.SampledFrom([]int{3, 3, 3, 2 * maxGone}).Draw(t, "documents")
+		for i := range rapid.IntRange(0, 30).Draw(t, "steps") {
 			// Some at a time, so that removals are forgotten, too.
 			from, count, removes := rapid.IntRange(0, churn).Draw(t, "from"), rapid.IntRange(1, churn/3).Draw(t, "count"), rapid.Bool().Draw(t, "remove")
 			for n := from; n < from+count; n++ {
