@@ -21,6 +21,7 @@ var torture = map[string]int{
 	"dblreq":     0, // §3.1.1.8: what follows the body is ignored
 	"semiuri":    0,
 	"transports": 0,
+	"mpart01":    0,
 	"unreason":   1, // §3.1.1.12
 	"noreason":   1,
 	"badinv01":   400,
@@ -136,6 +137,9 @@ func TestTortureValues(t *testing.T) {
 	}
 	if r := get("wsinv"); r.To.Tag() != "1918181833n" || r.CSeq != 9 || r.MaxForwards != 68 || len(r.Values("Via")) != 3 {
 		t.Errorf("wsinv: %+v", r)
+	}
+	if r := get("mpart01"); len(r.Body) != 553 || strings.Count(string(r.Body), "\x00") == 0 { // §3.1.1.11
+		t.Errorf("mpart01: %d bytes of body, %q", len(r.Body), r.Body)
 	}
 	if r := get("zeromf"); r.MaxForwards != 0 {
 		t.Errorf("zeromf: Max-Forwards %d", r.MaxForwards)
