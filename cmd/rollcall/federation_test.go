@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -19,6 +20,8 @@ type party struct {
 	domain string
 	user   string
 	flags  []string
+	tls    *tls.Config // as which its server connects
+	sips   string      // where its server listens
 	s      *server
 	c      *sipClient
 }
@@ -97,11 +100,16 @@ func parties(t *testing.T, secure bool) (a, b *party) {
 		server[i] = "sip:" + sip + ";transport=tcp"
 		p.flags = []string{"--data", data, "--domain", p.domain, "--sip-listen", sip, "--http-listen", anyPort, "--admin-listen", anyPort, "--min-expires", "1s", "--pacing", "off"}
 		if secure {
-			sips := freePort(t)
-			server[i] = "sips:" + sips
+			p.sips = freePort(t)
+			server[i] = "sips:" + p.sips
 			cert, key := filepath.Join(data, "cert.pem"), filepath.Join(data, "key.pem")
 			authority.Write(cert, key, p.domain, "127.0.0.1")
-			p.flags = append(p.flags, "--sips-listen", sips, "--tls-cert", cert, "--tls-key", key, "--tls-root-ca", ca, "--tls-client-ca", ca)
+			pair, err := tls.LoadX509KeyPair(cert, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.tls = &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1", Certificates: []tls.Certificate{pair}}
+			p.flags = append(p.flags, "--sips-listen", p.sips, "--tls-cert", cert, "--tls-key", key, "--tls-root-ca", ca, "--tls-client-ca", ca)
 		} else {
 			p.flags = append(p.flags, "--trust", "127.0.0.1/32")
 		}
@@ -267,6 +275,29 @@ func impostors(t *testing.T, a, b *party) {
 	m := b.c.do(request{method: "SUBSCRIBE", uri: b.aor(), from: a.aor(), bare: true, lines: []string{"Event: presence", "Contact: " + b.c.contact()}})
 	if m.status() != 401 {
 		t.Errorf("alice's name without her server's certificate: %s", m)
+	}
+	// With it her server speaks for its own users, and for nobody else's.
+	for _, tc := range []struct {
+		from   string
+		config *tls.Config
+		status int
+	}{
+		{a.aor(), a.tls, 200},
+		{"sip:mallory@c.test", a.tls, 401},
+		{b.aor(), a.tls, 401},
+		{a.aor(), b.tls, 401},
+		{a.aor(), &tls.Config{RootCAs: a.tls.RootCAs, ServerName: "127.0.0.1"}, 401},
+	} {
+		dialer := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(outside)}}, Config: tc.config}
+		conn, err := dialer.DialContext(t.Context(), "tcp", b.sips)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newSIPClient(t, "tls", conn, "alice", "")
+		m := c.do(request{method: "SUBSCRIBE", uri: b.aor(), from: tc.from, bare: true, lines: []string{"Event: presence", "Expires: 0", "Contact: " + c.contact()}})
+		if m.status() != tc.status {
+			t.Errorf("%s by the certificates %v: want %d, got\n%s", tc.from, len(tc.config.Certificates), tc.status, m)
+		}
 	}
 	// A token of somebody's own making.
 	m = b.c.do(request{method: "NOTIFY", uri: a.aor(), from: b.aor(), toTag: "x", bare: true,
