@@ -263,7 +263,7 @@ func (m *model) settle() {
 	}
 	m.open = nil
 	m.users = append(m.users, m.watch(bob)) // somebody new, so that nothing is given up
-	for begun := time.Now(); time.Since(begun) < 5*time.Hour; {
+	for begun := time.Now(); time.Since(begun) < 3*time.Hour; {
 		m.collect()
 		time.Sleep(20 * time.Second)
 	}

@@ -65,8 +65,9 @@ func (a asked) tag() string {
 }
 
 type fakeSender struct {
-	mu  sync.Mutex
-	log []asked
+	mu   sync.Mutex
+	log  []asked
+	sent chan struct{} // something was, since it was last looked at
 }
 
 func (f *fakeSender) Forward(out wire.Outgoing, hop wire.Hop, done func(wire.Result)) {
@@ -75,6 +76,10 @@ func (f *fakeSender) Forward(out wire.Outgoing, hop wire.Hop, done func(wire.Res
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.log = append(f.log, asked{out, hop, done})
+	select {
+	case f.sent <- struct{}{}:
+	default:
+	}
 }
 
 func (f *fakeSender) ContactURI(*wire.Flow) string { return "sip:192.0.2.1:5060" }
@@ -84,7 +89,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, sender: &fakeSender{}, wheel: wheel.New(50 * time.Millisecond),
+	r := &rig{t: t, sender: &fakeSender{sent: make(chan struct{}, 1)}, wheel: wheel.New(50 * time.Millisecond),
 		pool: shard.New(100, func(v any) { t.Errorf("panic: %v", v) })}
 	cfg.Sender, cfg.Pool, cfg.Wheel, cfg.Metrics, cfg.Routes = r.sender, r.pool, r.wheel, metrics.New(), routes
 	cfg.Packages = map[string]Package{
@@ -291,24 +296,26 @@ func (r *rig) established() (interest, asked) {
 	return i, a
 }
 
-// within lets time pass until a SUBSCRIBE goes out; it must be between min and max.
+// within lets time pass until a SUBSCRIBE goes out; it must be between least and most.
 func (r *rig) within(least, most time.Duration) asked {
 	r.t.Helper()
-	begun := time.Now()
-	for {
-		synctest.Wait()
-		r.sender.mu.Lock()
-		n := len(r.sender.log)
-		r.sender.mu.Unlock()
-		passed := time.Since(begun)
-		switch {
-		case n > 0 && passed < least:
-			r.t.Fatalf("SUBSCRIBE after %v already", passed)
-		case n > 0:
-			return r.one()
-		case passed > most:
-			r.t.Fatalf("no SUBSCRIBE for %v", passed)
+	synctest.Wait()
+	r.sender.mu.Lock()
+	if len(r.sender.log) == 0 {
+		select {
+		case <-r.sender.sent: // of one that was taken
+		default:
 		}
-		time.Sleep(max(most/2000, 50*time.Millisecond))
 	}
+	r.sender.mu.Unlock()
+	begun := time.Now()
+	select {
+	case <-r.sender.sent:
+	case <-time.After(most + time.Second):
+		r.t.Fatalf("no SUBSCRIBE for %v", most)
+	}
+	if passed := time.Since(begun); passed < least {
+		r.t.Fatalf("SUBSCRIBE after %v already", passed)
+	}
+	return r.one()
 }
