@@ -3,6 +3,7 @@ package pidf
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,8 @@ func seeds() []string {
 		presence(`<tuple id="a" xml:id="a"><status><basic> open<rpid:x until="2020-01-01T00:00:00Z"/></basic></status></tuple>`),
 		presence(`<rpid:mood until="2020-01-01T00:00:00Z"/><dm:timestamp/><note>x</note><note>x</note>`),
 		`<presence xmlns="urn:ietf:params:xml:ns:cpim-pidf:" entity="a@b"><tuple id="a"/></presence>`,
+		presence(`<tuple id="a"><status><basic>open</basic></status><s:timed-status xmlns:s="` + TimedStatus + `" from="2026-05-04T13:00:00Z"><s:basic>closed</s:basic></s:timed-status></tuple>`),
+		presence(`<dm:person id="a"><rpid:activities><rpid:unknown/></rpid:activities></dm:person><dm:person><activities xmlns="` + RPID + `"/></dm:person>`),
 		`<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" entity="a@b"><p:tuple id="a"><x/></p:tuple></p:presence>`,
 		`<p:presence xmlns:p="urn:ietf:params:xml:ns:pidf" xmlns="urn:x" xmlns:q="` + DataModel + `" entity="a@b"><q:person><x/><q:note/><y/></q:person><z/></p:presence>`,
 	}
@@ -98,6 +101,14 @@ func FuzzCompose(f *testing.F) {
 			return // not an address-of-record at all
 		}
 		checkComposed(t, Compose(c))
+		if len(c.Soft) > 0 { // the same with everything else there is
+			c.OnPhone, c.Override, c.Conflict, c.Lead = true, c.Soft[0].Doc, Restrictive, "1"
+			checkComposed(t, Compose(c))
+			c.Soft[0].Doc.Compact()
+			c.Override, c.Now = nil, now.Add(24*time.Hour)
+			checkComposed(t, Compose(c))
+			Effective(Compose(c).Body, "t")
+		}
 	})
 }
 
@@ -124,16 +135,50 @@ func TestComposeIsDeterministic(t *testing.T) {
 			at := now.Add(-time.Duration(rapid.IntRange(0, 2).Draw(t, "age")) * time.Minute)
 			in = append(in, Input{Lineage: fmt.Sprint(i), Doc: d, Published: at})
 		}
-		a := compose(in...)
+		whole := Composition{
+			AOR: alice, Now: now, OnPhone: rapid.Bool().Draw(t, "call"),
+			Conflict: Conflict(rapid.IntRange(0, 1).Draw(t, "rule")),
+		}
+		for i := range rapid.IntRange(0, 3).Draw(t, "registrations") {
+			whole.Registrations = append(whole.Registrations, Registration{ID: fmt.Sprint(i), Instance: fmt.Sprint("urn:", i%2), Q: 500 * i})
+		}
+		if len(in) > 0 && rapid.Bool().Draw(t, "override") {
+			whole.Override = in[0].Doc
+		}
+		whole.Soft = in
+		a := Compose(whole)
 		checkComposed(t, a)
-		b := compose(rapid.Permutation(in).Draw(t, "order")...)
-		if !bytes.Equal(a.Body, b.Body) {
+		whole.Soft = rapid.Permutation(in).Draw(t, "order")
+		whole.Registrations = rapid.Permutation(whole.Registrations).Draw(t, "order of registrations")
+		for i := range whole.Soft {
+			whole.Soft[i].Doc.Compact()
+		}
+		if b := Compose(whole); !bytes.Equal(a.Body, b.Body) || !a.Until.Equal(b.Until) || a.Sphere != b.Sphere || a.Lead != b.Lead {
 			t.Fatalf("%s\n%s", a.Body, b.Body)
 		}
-		if len(a.Index().Persons) > 1 {
-			t.Fatalf("%d persons", len(a.Index().Persons))
+		if n := len(a.Index().Persons); n > 1 {
+			t.Fatalf("%d persons", n)
+		}
+		// Later publications come and go; those that were there keep their ids.
+		whole.Soft = append(slices.Clone(in), Input{Lineage: "later", Doc: mustParseFor(t, `<tuple id="a"/><dm:device id="a"><dm:deviceID>urn:2</dm:deviceID></dm:device>`), Published: now})
+		b := Compose(whole)
+		checkComposed(t, b)
+		if whole.Override == nil && len(in) > 0 {
+			for _, c := range a.Index().Tuples {
+				if !slices.ContainsFunc(b.Index().Tuples, func(x Component) bool { return x.ID == c.ID && x.PublishedID == c.PublishedID }) && c.PublishedID != "" {
+					t.Fatalf("tuple %q is gone\n%s\n%s", c.ID, a.Body, b.Body)
+				}
+			}
 		}
 	})
+}
+
+func mustParseFor(t *rapid.T, components string) *Document {
+	d, err := Parse([]byte(presence(components)), xmlscan.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // blink is a document of the size and shape that desktop clients publish.

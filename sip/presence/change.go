@@ -31,6 +31,8 @@ func (s *Service) DocumentChanged(ev bus.DocumentChanged) {
 func (s *Service) UserChanged(aor string) {
 	if p := s.find(aor); p != nil {
 		p.mark(markUser)
+	} else {
+		s.sightings.Delete(aor) // the account may be gone
 	}
 }
 
