@@ -25,5 +25,6 @@
 // unlisted into "confirm", a rule document that cannot be read turns every "allow"
 // into "confirm". A presentity without any rule document has no policy, which
 // means confirm; a document without a rule that applies means block. The presentity
-// itself always sees everything.
+// itself always sees everything. What no document and no matching rule mean, and
+// bounds for what rules may say, are for the operator of a domain to decide (Tenant).
 package policy
