@@ -148,5 +148,8 @@ func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.
 	case err == nil && h == policy.Block:
 		return nil, &event.Refusal{Status: 403}
 	}
+	if err := sub.RefuseBody(); err != nil {
+		return nil, err
+	}
 	return &source{s: e.s, sub: sub}, nil
 }

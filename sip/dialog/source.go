@@ -115,7 +115,7 @@ func digest(told []dialog) string {
 }
 
 // Refreshed implements event.Source.
-func (src *source) Refreshed() error { return nil }
+func (src *source) Refreshed() error { return src.sub.RefuseBody() }
 
 // Ended implements event.Source.
 func (src *source) Ended(string, *store.Batch) {}

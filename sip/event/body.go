@@ -16,6 +16,15 @@ type BodyReader interface {
 	ReadBody(req *wire.Request) ([]byte, error)
 }
 
+// RefuseBody is the error of a package in which no body of a SUBSCRIBE means
+// anything, if the newest one has brought one (RFC 3261 §8.2.3, RFC 4660 §5.2).
+func (s *Subscription) RefuseBody() error {
+	if s.BodyNew && len(s.Body) > 0 {
+		return &Refusal{Status: 415, Headers: []wire.Header{{Name: "Accept", Value: ""}}}
+	}
+	return nil
+}
+
 // SpellEvent has NOTIFYs name the event package in another spelling, for clients
 // that do not know their own again. Open may call it.
 func (s *Subscription) SpellEvent(token string) {

@@ -69,7 +69,10 @@ func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.
 	case err != nil && !sub.Restored:
 		return nil, &event.Refusal{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: "10"}}}
 	}
-	return source{e.s, sub.Resource}, nil
+	if err := sub.RefuseBody(); err != nil {
+		return nil, err
+	}
+	return source{e.s, sub}, nil
 }
 
 // Look tells what a watcher would be shown of a mailbox by a subscription that
@@ -97,15 +100,15 @@ func (s *Service) view(resource string) event.View {
 
 // source is one subscription to a mailbox.
 type source struct {
-	s        *Service
-	resource string
+	s   *Service
+	sub *event.Subscription
 }
 
 // View implements event.Source.
-func (src source) View(bool) (event.View, bool) { return src.s.view(src.resource), true }
+func (src source) View(bool) (event.View, bool) { return src.s.view(src.sub.Resource), true }
 
 // Refreshed implements event.Source.
-func (source) Refreshed() error { return nil }
+func (src source) Refreshed() error { return src.sub.RefuseBody() }
 
 // Ended implements event.Source.
 func (source) Ended(string, *store.Batch) {}

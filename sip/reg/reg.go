@@ -58,5 +58,8 @@ func (r reg) Open(_ context.Context, s *event.Subscription) (event.Source, error
 	if !r.shown(s.Resource, s.Watcher) {
 		return nil, &event.Refusal{Status: 403, Reason: "Not Your Registrations"}
 	}
+	if err := s.RefuseBody(); err != nil {
+		return nil, err
+	}
 	return &source{s: s, contacts: r.Contacts}, nil
 }

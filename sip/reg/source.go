@@ -77,7 +77,7 @@ func (r *source) state(current []Contact) string {
 }
 
 // Refreshed implements event.Source.
-func (r *source) Refreshed() error { return nil }
+func (r *source) Refreshed() error { return r.s.RefuseBody() }
 
 // Ended implements event.Source.
 func (r *source) Ended(string, *store.Batch) {}

@@ -136,7 +136,7 @@ func (w *source) vanished(current []Watcher) bool {
 }
 
 // Refreshed implements event.Source.
-func (w *source) Refreshed() error { return nil }
+func (w *source) Refreshed() error { return w.s.RefuseBody() }
 
 // Ended implements event.Source.
 func (w *source) Ended(string, *store.Batch) {}

@@ -62,6 +62,9 @@ func (*Package) Terms() event.Terms {
 // Open implements event.Package. The owner may know who watches; another one how
 // its own subscriptions stand (RFC 3857 §4.6).
 func (p *Package) Open(ctx context.Context, s *event.Subscription) (event.Source, error) {
+	if err := s.RefuseBody(); err != nil {
+		return nil, err
+	}
 	if p.entitled(s.Resource, s.Watcher) {
 		return &source{s: s, watchers: p.cfg.Watchers, watched: p.cfg.Watched}, nil
 	}
