@@ -32,7 +32,7 @@ func coherence(t *testing.T, start func(*testing.T, *rapid.T) *machine) {
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { verdict = recover() }()
 			m := start(t, rt)
-			defer m.r.close()
+			defer func() { m.r.close() }()
 			rt.Repeat(map[string]func(*rapid.T){
 				"member":  m.member,
 				"edit":    m.edit,
@@ -40,6 +40,8 @@ func coherence(t *testing.T, start func(*testing.T, *rapid.T) *machine) {
 				"answer":  m.answer,
 				"fail":    m.fail,
 				"refresh": m.refresh,
+				"inner":   m.within,
+				"restart": m.restart,
 				"wait":    m.wait,
 				"":        func(rt *rapid.T) { m.collect(rt) },
 			})
@@ -59,20 +61,29 @@ type machine struct {
 	members []string // of the list, with names
 	waiting []message
 	made    int
-	brought bool   // the list came in the SUBSCRIBE
-	call    string // Call-ID
+	brought bool // the list came in the SUBSCRIBE
+	t       *testing.T
+	opt     options
+	inner   []string // members of the list in the list
+	there   bool     // it is
+	call    string   // Call-ID
 }
 
-var people = []string{bo, cy, di, "sip:ed@elsewhere.example", "sip:nobody@example.test"}
+var people = []string{bo, cy, di, "sip:ed@elsewhere.example", "sip:nobody@example.test", inner}
 
 func drawWindow(rt *rapid.T) time.Duration {
 	return rapid.SampledFrom([]time.Duration{0, 200 * time.Millisecond}).Draw(rt, "window")
 }
 
+func drawOptions(rt *rapid.T) options {
+	return options{maxBody: rapid.SampledFrom([]int{5 << 10, 9 << 10}).Draw(rt, "body"), window: drawWindow(rt)}
+}
+
 func newMachine(t *testing.T, rt *rapid.T) *machine {
-	m := &machine{r: newRig(t, options{maxBody: 5 << 10, window: drawWindow(rt)}), named: true}
+	m := &machine{t: t, opt: drawOptions(rt), named: true, there: true, inner: []string{cy}}
+	m.r = newRig(t, m.opt)
 	m.r.presence.set(bo, active("<bo/>"))
-	m.r.putServices(byReference)
+	m.put()
 	m.members = []string{bo, cy}
 	m.r.putMembers(m.members...)
 	m.tag, m.w = m.r.establish(sub{expires: "86400"})
@@ -81,7 +92,8 @@ func newMachine(t *testing.T, rt *rapid.T) *machine {
 }
 
 func newRecipientsMachine(t *testing.T, rt *rapid.T) *machine {
-	m := &machine{r: newRig(t, options{maxBody: 5 << 10, window: drawWindow(rt)}), named: true, brought: true}
+	m := &machine{t: t, opt: drawOptions(rt), named: true, brought: true}
+	m.r = newRig(t, m.opt)
 	m.r.presence.set(bo, active("<bo/>"))
 	m.members = []string{bo, cy}
 	m.tag, m.w = m.r.establish(sub{resource: lists, expires: "86400", body: recipients(m.members...)})
@@ -156,11 +168,52 @@ func (m *machine) service(rt *rapid.T) {
 	if m.brought {
 		rt.Skip("no service")
 	}
-	if m.named = rapid.Bool().Draw(rt, "named"); m.named {
-		m.r.putServices(byReference)
-	} else {
-		m.r.putServices("<list/>")
+	m.named = rapid.Bool().Draw(rt, "named")
+	m.put()
+}
+
+// put stores the services.
+func (m *machine) put() {
+	list := "<list/>"
+	if m.named {
+		list = byReference
 	}
+	services := []string{`<service uri="` + theirs + `">` + list + `</service>`}
+	if m.there {
+		services = append(services, service(inner, entries(m.inner...)))
+	}
+	m.r.putAll(amy, services...)
+}
+
+// within changes the list in the list, which may go and come.
+func (m *machine) within(rt *rapid.T) {
+	if m.brought {
+		rt.Skip("no services")
+	}
+	m.there = rapid.IntRange(0, 3).Draw(rt, "there") > 0
+	m.inner = rapid.SliceOfDistinct(rapid.SampledFrom(people[:5]), rapid.ID[string]).Draw(rt, "inner")
+	m.put()
+}
+
+// restart ends the server in order, with nothing on its way, and starts another on
+// the same store.
+func (m *machine) restart(rt *rapid.T) {
+	for m.collect(rt); len(m.waiting) > 0; m.collect(rt) {
+		m.answer(rt)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	m.r.n.Stop(ctx)
+	old := m.r
+	old.close()
+	m.opt.st, m.opt.fake = old.store, newFake()
+	m.opt.fake.views = old.presence.views
+	m.r = newRig(m.t, m.opt)
+	m.r.sender.auto, m.r.sender.flow, m.r.cseq = 0, m.r.flow(), old.cseq
+	if err := m.r.n.Restore(context.Background()); err != nil {
+		rt.Fatal(err)
+	}
+	m.waiting = nil
 }
 
 func (m *machine) answer(rt *rapid.T) {
@@ -209,22 +262,16 @@ func (m *machine) settle(rt *rapid.T) {
 	for _, msg := range m.r.take() {
 		m.w.receive(rt, msg)
 	}
-	truth := make(map[string]row)
-	var watched []string
+	var members, watched []string
 	if m.named {
-		for _, entry := range m.members {
-			uri, name, _ := strings.Cut(entry, " ")
-			truth[uri] = m.shown(uri, name)
-			if !strings.Contains(uri, "elsewhere") {
-				watched = append(watched, amy+" "+uri)
-			}
-		}
+		members = m.members
 	}
-	got := maps.Clone(m.w.table)
-	maps.DeleteFunc(got, func(uri string, r row) bool {
-		_, listed := truth[uri]
-		return !listed && r.state == "terminated" && r.reason == "noresource" // left
-	})
+	truth := m.truth(members, &watched)
+	got := present(m.w.table, truth)
+	if r := got[inner]; r.state == "active" {
+		r.body = fmt.Sprint(present(m.w.nested[inner].table, m.truth(m.inner, new([]string))))
+		got[inner] = r
+	}
 	if !maps.Equal(truth, got) {
 		rt.Fatalf("the subscriber has\n%v, the truth is\n%v", got, truth)
 	}
@@ -232,6 +279,33 @@ func (m *machine) settle(rt *rapid.T) {
 	if !slices.Equal(watched, m.r.presence.watched()) {
 		rt.Fatalf("watched %v, want %v", m.r.presence.watched(), watched)
 	}
+}
+
+// truth is what a subscriber to a list is to know, and whom it then watches.
+func (m *machine) truth(members []string, watched *[]string) map[string]row {
+	truth := make(map[string]row)
+	for _, entry := range members {
+		uri, name, _ := strings.Cut(entry, " ")
+		if uri == inner && m.there && !m.brought {
+			truth[uri] = row{state: "active", name: name, body: fmt.Sprint(m.truth(m.inner, watched))}
+			continue
+		}
+		truth[uri] = m.shown(uri, name)
+		if !strings.Contains(uri, "elsewhere") {
+			*watched = append(*watched, amy+" "+uri)
+		}
+	}
+	return truth
+}
+
+// present is a table without those that left.
+func present(table, truth map[string]row) map[string]row {
+	got := maps.Clone(table)
+	maps.DeleteFunc(got, func(uri string, r row) bool {
+		_, listed := truth[uri]
+		return !listed && r.state == "terminated" && r.reason == "noresource"
+	})
+	return got
 }
 
 func (m *machine) shown(uri, name string) row {

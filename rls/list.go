@@ -31,6 +31,7 @@ type list struct {
 	order   []*member           // as the list has them
 	members map[string]*member  // by URI; those that left and are not told of yet, too
 	reading uint32              // counts how often the list was read
+	turn    uint32              // counts how often changes were looked at after that
 	sum     digest              // of what the watcher was told
 	deps    []store.DocumentKey // of index
 

@@ -25,6 +25,7 @@ type member struct {
 	listed  bool   // it is in the list; otherwise it left and is to be told of
 	watched bool   // the subscriber is known as its watcher
 	reading uint32 // of the list it was last seen in
+	turn    uint32 // of the list it was last looked at in
 	place   int32  // in the list
 	marked  bool   // in list.changed; guarded by list.mu
 	change  uint64 // the newest, of list.changes; guarded by list.mu

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"rollcall/internal/resourcelist"
 	"rollcall/internal/sipuri"
@@ -142,7 +143,14 @@ func (l *list) update() (changed []*member) {
 	if l.nest.gone = !ok; !ok {
 		l.nest.begun = false
 	}
-	return append(changed, more...)
+	// Each once, or what a list in the list has to tell would be told twice.
+	l.turn++
+	all := append(changed, more...)
+	return slices.DeleteFunc(all, func(m *member) bool {
+		again := m.turn == l.turn
+		m.turn = l.turn
+		return again
+	})
 }
 
 // nest makes the document of a list in the list, with what there is room for besides
@@ -161,11 +169,13 @@ func (n *notification) nest(m *member, s state, reserve int) (_ state, doc docum
 	// The newest document may never have been sent, or the subscriber have forgotten it.
 	told := m.told.instance && m.told.state == event.Active && m.told.name == m.name
 	full := n.full || !told || !l.nest.begun || n.version <= l.nest.outer
-	inner := newNotification(full, room, n.version)
+	inner := l.newNotification(full, room, n.version)
+	inner.crowded = n.full || n.crowded || len(n.resources) > 0
 	if full {
 		l.full(inner)
 	} else if l.partial(inner, changed); len(inner.resources) == 0 {
-		return m.told, document{}, true
+		l.putBack(inner.rest)
+		return m.told, document{}, len(inner.rest) == 0
 	}
 	if len(inner.rest) > 0 {
 		l.putBack(inner.rest)
@@ -177,7 +187,7 @@ func (n *notification) nest(m *member, s state, reserve int) (_ state, doc docum
 }
 
 // leastNested is the least room for the document of a list in a list.
-const leastNested = frameSize + 512
+const leastNested = 2 * frameSize
 
 // nextVersion returns the version of the next document of a list in a list, for a
 // NOTIFY of version outer. It goes up by one each time, and is never more than that

@@ -20,6 +20,7 @@ type notification struct {
 	title     resourcelist.Name
 	size      int // upper bound of the body
 	documents int
+	crowded   bool // another NOTIFY has more room
 	resources []resource
 	rest      []*member // did not fit
 }
@@ -36,13 +37,14 @@ const maxDocuments = 1000
 
 // Upper bounds of what stands around resources and documents.
 const (
-	frameSize = 2048 // delimiters and header of the root part, the list element
-	partSize  = 384  // delimiter and header of a part
+	frameSize = 768 // delimiters and header of the root part, the list element without its name
+	partSize  = 384 // delimiter and header of a part
 	cidSize   = 256
 )
 
-func newNotification(full bool, limit int, version uint32) *notification {
-	return &notification{full: full, limit: limit, version: version, size: frameSize}
+func (l *list) newNotification(full bool, limit int, version uint32) *notification {
+	const longest = len("&quot;") // in the element; it is in two Content-IDs as well
+	return &notification{full: full, limit: limit, version: version, size: frameSize + (longest+2)*len(l.at.resource)}
 }
 
 // entitle gives the list a name, as far as there is room.

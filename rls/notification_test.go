@@ -13,7 +13,7 @@ import (
 // Golden: the bytes of a small notification.
 func TestRender(t *testing.T) {
 	l := &list{svc: &Service{}, sub: &event.Subscription{ID: "dialog"}, at: place{resource: theirs}}
-	n := newNotification(true, maxBody, 7)
+	n := l.newNotification(true, maxBody, 7)
 	n.entitle(resourcelist.Name{DisplayName: "Team", Lang: "en"})
 	add := func(uri, name string, s state, body string) {
 		m := &member{list: l, uri: uri}

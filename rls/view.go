@@ -19,9 +19,9 @@ func (l *list) View(full bool) (event.View, bool) {
 	}
 	version := l.sub.NextVersion()
 	if full {
-		return l.view(l.full(newNotification(true, l.limit(), version)), version), true
+		return l.view(l.full(l.newNotification(true, l.limit(), version)), version), true
 	}
-	n := l.partial(newNotification(false, l.limit(), version), changed)
+	n := l.partial(l.newNotification(false, l.limit(), version), changed)
 	if len(n.resources) == 0 {
 		return event.View{}, false
 	}
@@ -121,7 +121,7 @@ func (l *list) partial(n *notification, changed []*member) *notification {
 		case fits && (s == m.told || !m.listed && !m.told.known):
 		case fits && n.add(m, s, doc, 0):
 			m.tell(s)
-		case len(n.resources) > 0:
+		case len(n.resources) > 0 || n.crowded:
 			n.rest = append(n.rest, m)
 			continue
 		default:
