@@ -9,4 +9,6 @@
 // with the views rendered of it so far. A view is a decision of the policy, made
 // anew each time, applied to that snapshot; so a change of the rules shows in
 // the next view, and a change of state costs one composition however many watch.
+// What is made of a view for those who want differences (RFC 5263) or have sent
+// filters (RFC 4660) is kept with it, and shared likewise.
 package presence

@@ -258,7 +258,7 @@ func TestPartialNotification(t *testing.T) {
 			t.Errorf("refresh of one who knows: %d", a.status)
 		}
 		p.none("204")
-		tag = p.must(amy, typed+"SIP-If-Match: "+tag, document(tuple("z", "open")+much))
+		p.must(amy, typed+"SIP-If-Match: "+tag, document(tuple("z", "open")+much))
 		step("after a 204", "pidf-diff", 9)
 
 		// Without permission there is no document to tell differences from.
