@@ -62,7 +62,7 @@ func (d *dialog) setHead(tag, event, eventID, localURI, remoteURI, remoteTag, ca
 	}
 	b = append(b, "\r\n"...)
 	if len(d.routes) > 0 {
-		d.strict = !loose(d.routes[0])
+		d.strict = !wire.LooseRouter(d.routes[0])
 		if !d.strict {
 			part("Route: ", strings.Join(d.routes, ", "))
 			b = append(b, "\r\n"...)
@@ -77,36 +77,16 @@ func (d *dialog) address() (requestURI, route string) {
 	if !d.strict {
 		return d.target, ""
 	}
-	rest := append(append([]string(nil), d.routes[1:]...), "<"+d.target+">")
-	return addrSpec(d.routes[0]), "Route: " + strings.Join(rest, ", ") + "\r\n"
+	requestURI, rest := wire.Over(d.routes, d.target)
+	return requestURI, "Route: " + strings.Join(rest, ", ") + "\r\n"
 }
 
 // firstHop is the URI that RFC 3261 §8.1.2 has a request sent to.
 func (d *dialog) firstHop() string {
 	if len(d.routes) > 0 {
-		return addrSpec(d.routes[0])
+		return wire.AddrSpec(d.routes[0])
 	}
 	return d.target
-}
-
-// loose reports whether a route names a loose router.
-func loose(route string) bool {
-	u, err := sipuri.Parse(addrSpec(route))
-	if err != nil {
-		return true
-	}
-	_, lr := u.Param("lr")
-	return lr
-}
-
-// addrSpec returns the URI of a name-addr.
-func addrSpec(nameAddr string) string {
-	open := strings.LastIndexByte(nameAddr, '<')
-	if open < 0 {
-		return strings.TrimSpace(nameAddr)
-	}
-	uri, _, _ := strings.Cut(nameAddr[open+1:], ">")
-	return uri
 }
 
 // outbound chooses the flow for NOTIFY, nil when there is none. On a connection

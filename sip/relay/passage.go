@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"slices"
-
 	"rollcall/internal/sipuri"
 	"rollcall/sip/wire"
 )
@@ -28,7 +26,7 @@ func (p *Passage) Next() (sipuri.URI, error) {
 	if len(p.Routes) == 0 {
 		return p.URI, nil
 	}
-	return sipuri.Parse(addrSpec(p.Routes[0]))
+	return sipuri.Parse(wire.AddrSpec(p.Routes[0]))
 }
 
 // Examine finds out how req is routed. own reports whether a URI without a token
@@ -40,7 +38,7 @@ func (r *Relay) Examine(req *wire.Request, own func(sipuri.URI) bool) Passage {
 		r.undoStrict(req, &p)
 	}
 	for len(p.Routes) > 0 {
-		uri, err := sipuri.Parse(addrSpec(p.Routes[0]))
+		uri, err := sipuri.Parse(wire.AddrSpec(p.Routes[0]))
 		if err != nil {
 			break
 		}
@@ -67,7 +65,7 @@ func (r *Relay) undoStrict(req *wire.Request, p *Passage) {
 		return
 	}
 	last := len(p.Routes) - 1
-	text := addrSpec(p.Routes[last])
+	text := wire.AddrSpec(p.Routes[last])
 	uri, err := sipuri.Parse(text)
 	if err != nil {
 		return
@@ -75,30 +73,7 @@ func (r *Relay) undoStrict(req *wire.Request, p *Passage) {
 	p.RequestURI, p.URI, p.Routes, p.dialog = text, uri, p.Routes[:last], &t
 }
 
-// address returns Request-URI and Route of the request to send: RFC 3261 §16.6
-// step 6, which swaps them for a strict router.
+// address returns Request-URI and Route of the request to send.
 func (p *Passage) address() (requestURI string, routes []string) {
-	if len(p.Routes) == 0 || loose(p.Routes[0]) {
-		return p.RequestURI, p.Routes
-	}
-	return addrSpec(p.Routes[0]), append(slices.Clone(p.Routes[1:]), "<"+p.RequestURI+">")
-}
-
-// loose reports whether a route is that of a loose router.
-func loose(route string) bool {
-	u, err := sipuri.Parse(addrSpec(route))
-	if err != nil {
-		return true
-	}
-	_, lr := u.Param("lr")
-	return lr
-}
-
-// addrSpec returns the URI of a name-addr.
-func addrSpec(nameAddr string) string {
-	n, err := wire.ParseNameAddr(nameAddr)
-	if err != nil {
-		return ""
-	}
-	return n.URI
+	return wire.Over(p.Routes, p.RequestURI)
 }

@@ -228,7 +228,7 @@ func eventually(t *testing.T, ok func() bool) {
 
 // gone reports whether the flow in a Record-Route is closed.
 func gone(p *proxy, route string) bool {
-	uri, err := sipuri.Parse(addrSpec(route))
+	uri, err := sipuri.Parse(wire.AddrSpec(route))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -34,35 +34,17 @@ func (d *dialog) takeRoutes(res wire.Result) {
 	if len(d.routes) > 0 {
 		return
 	}
-	to, err := wire.ParseNameAddr(header(res, "To", "t"))
+	to, err := wire.ParseNameAddr(res.First("To"))
 	if err != nil || d.tag != "" && to.Tag() != d.tag {
 		return
 	}
-	var routes []string
-	for _, h := range res.Headers {
-		if strings.EqualFold(h.Name, "Record-Route") {
-			routes = append(routes, splitRoutes(h.Value)...)
-		}
-	}
-	slices.Reverse(routes) // RFC 3261 §12.1.2
-	d.routes = routes
+	d.routes = res.Values("Record-Route")
+	slices.Reverse(d.routes) // RFC 3261 §12.1.2
 }
 
-// address returns the Request-URI, and the routes that the Route header names. RFC
-// 3261 §12.2.1.1: a strict router wants its own address there.
+// address returns the Request-URI, and the routes that the Route header names.
 func (d *dialog) address() (requestURI string, routes []string) {
-	if len(d.routes) == 0 {
-		return d.target, nil
-	}
-	first := addrSpec(d.routes[0])
-	u, err := sipuri.Parse(first)
-	if err != nil {
-		return d.target, d.routes
-	}
-	if _, loose := u.Param("lr"); loose {
-		return d.target, d.routes
-	}
-	return first, append(slices.Clone(d.routes[1:]), "<"+d.target+">")
+	return wire.Over(d.routes, d.target)
 }
 
 // head renders the header lines of the next SUBSCRIBE, but for Contact.
@@ -88,44 +70,6 @@ func (b *subscription) head(expires time.Duration, routes []string) []byte {
 	line("Accept: ", strings.Join(b.s.cfg.Packages[b.key.Event].Accept, ", "))
 	line("Expires: ", strconv.Itoa(int(expires/time.Second)))
 	return h
-}
-
-// header returns a header field of a response, by its long or compact name.
-func header(res wire.Result, name, compact string) string {
-	for _, h := range res.Headers {
-		if strings.EqualFold(h.Name, name) || strings.EqualFold(h.Name, compact) {
-			return h.Value
-		}
-	}
-	return ""
-}
-
-// splitRoutes splits at the commas outside angle brackets.
-func splitRoutes(value string) []string {
-	var routes []string
-	depth, start := 0, 0
-	for i := range len(value) {
-		switch value[i] {
-		case '<':
-			depth++
-		case '>':
-			depth--
-		case ',':
-			if depth == 0 {
-				routes = append(routes, trim(value[start:i]))
-				start = i + 1
-			}
-		}
-	}
-	return append(routes, trim(value[start:]))
-}
-
-// addrSpec returns the URI of a name-addr.
-func addrSpec(nameAddr string) string {
-	if n, err := wire.ParseNameAddr(nameAddr); err == nil {
-		return n.URI
-	}
-	return nameAddr
 }
 
 // targetOf returns the URI of a Contact.

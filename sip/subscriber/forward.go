@@ -50,7 +50,7 @@ func (b *subscription) hop() wire.Hop {
 	to := ""
 	switch {
 	case len(d.routes) > 0:
-		to = addrSpec(d.routes[0])
+		to = wire.AddrSpec(d.routes[0])
 	case way.URI.Host != "":
 		return hop // what the table says can lead into networks of ours
 	case d.target != "":

@@ -94,7 +94,7 @@ func (b *subscription) refreshed(res wire.Result) {
 	case b.phase != live:
 	case res.Status/100 == 2:
 		b.short = false
-		if contact, err := wire.ParseNameAddr(header(res, "Contact", "m")); err == nil {
+		if contact, err := wire.ParseNameAddr(res.First("Contact")); err == nil {
 			if target, ok := targetOf(contact); ok {
 				b.dialog.target = target
 			}
@@ -116,7 +116,7 @@ func (b *subscription) refreshed(res wire.Result) {
 // granted is the duration that a 2xx gives; what is more than was asked for counts
 // as that (RFC 6665 §4.2.1.1).
 func (b *subscription) granted(res wire.Result) time.Duration {
-	if d, ok := seconds(header(res, "Expires", "")); ok {
+	if d, ok := seconds(res.First("Expires")); ok {
 		return min(d, b.ask)
 	}
 	return b.ask
@@ -124,7 +124,7 @@ func (b *subscription) granted(res wire.Result) time.Duration {
 
 // longer heeds a 423, once.
 func (b *subscription) longer(res wire.Result) bool {
-	least, ok := seconds(header(res, "Min-Expires", ""))
+	least, ok := seconds(res.First("Min-Expires"))
 	if !ok || b.short || least <= b.ask || least > longestAsked {
 		return false
 	}

@@ -74,6 +74,19 @@ type Result struct {
 	Body    []byte
 }
 
+// First returns the first line of a header, or "". name is the long form.
+func (r *Result) First(name string) string {
+	for i := range r.Headers {
+		if sameName(longName(r.Headers[i].Name), name) {
+			return r.Headers[i].Value
+		}
+	}
+	return ""
+}
+
+// Values returns the elements of a list header over all its lines, in order.
+func (r *Result) Values(name string) []string { return listValues(r.Headers, name) }
+
 // clientTx is one pending request. Without a response it lives for timer F.
 type clientTx struct {
 	key      uint64

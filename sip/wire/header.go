@@ -57,6 +57,17 @@ func longName(name string) string {
 // sameName compares header names without case. Both must be long forms.
 func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
+// listValues returns the elements of a list header over all its lines, in order.
+func listValues(lines []Header, name string) []string {
+	var out []string
+	for i := range lines {
+		if sameName(longName(lines[i].Name), name) {
+			out = splitList(out, lines[i].Value)
+		}
+	}
+	return out
+}
+
 // splitList splits a header value at its commas, leaving alone those within
 // quotes and angle brackets, and appends the trimmed elements to dst.
 func splitList(dst []string, value string) []string {

@@ -66,13 +66,7 @@ func (r *Request) Each(name string) []string {
 
 // Values returns the elements of a list header over all its lines, in order.
 func (r *Request) Values(name string) []string {
-	var out []string
-	for i := range r.lines {
-		if sameName(longName(r.lines[i].Name), name) {
-			out = splitList(out, r.lines[i].Value)
-		}
-	}
-	return out
+	return listValues(r.lines, name)
 }
 
 // Lines returns every header line as received, unfolded, in order. The caller
