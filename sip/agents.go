@@ -32,7 +32,7 @@ var agents = [...]agent{
 	{prefix: "baresip v0.", md5Only: true},
 	{prefix: "baresip v1.", md5Only: true},
 	{prefix: "baresip ", noSHA512: true},
-	{prefix: "SIPp", md5Only: true}, // looks at the first challenge only
+	{prefix: "SIPp", md5Only: true},                       // looks at the first challenge only
 	{prefix: "Purple/", withoutQop: true, oneByOne: true}, // Pidgin, Finch
 }
 
