@@ -81,50 +81,34 @@ func (op *Op) Append(dst []byte, space string) []byte {
 	for slices.ContainsFunc(op.Scope, func(b xmlscan.Binding) bool { return b.Prefix == prefix }) {
 		prefix += "d"
 	}
-	name := prefix + ":" + string(op.Kind)
-	dst = append(append(dst, '<'), name...)
-	attr := func(name, value string) {
-		dst = append(append(append(dst, ' '), name...), `="`...)
-		dst = append(xmlscan.EscapeAttr(dst, value), '"')
-	}
-	attr("xmlns:"+prefix, space)
+	declared := []xmlscan.Binding{{Prefix: prefix, URI: space}}
 	isDefault := func(b xmlscan.Binding) bool { return b.Prefix == "" }
 	if !slices.ContainsFunc(op.Scope, isDefault) {
-		attr("xmlns", "")
+		declared = append(declared, xmlscan.Binding{})
 	}
-	for _, b := range op.Scope {
-		if b.Prefix == "" {
-			attr("xmlns", b.URI)
-		} else {
-			attr("xmlns:"+b.Prefix, b.URI)
-		}
-	}
-	for _, a := range [...][2]string{{"sel", op.Sel}, {"pos", op.Pos}, {"type", op.Type}, {"ws", op.WS}} {
-		if a[1] != "" {
-			attr(a[0], a[1])
-		}
-	}
-	if len(op.Content) == 0 {
-		return append(dst, "/>"...)
-	}
-	dst = append(append(dst, '>'), op.Content...)
-	return append(append(append(dst, "</"...), name...), '>')
+	return op.element(dst, prefix, append(declared, op.Scope...))
 }
 
 // AppendIn writes the operation as an element with a prefix that is bound to its
 // namespace, where the given bindings are in scope. It declares what it needs
 // besides these. The prefix must have no other meaning in the document.
 func (op *Op) AppendIn(dst []byte, prefix string, around []xmlscan.Binding) []byte {
+	declared := slices.DeleteFunc(op.needs(), func(b xmlscan.Binding) bool {
+		outer, _ := uriOf(b.Prefix, around)
+		return outer == b.URI
+	})
+	return op.element(dst, prefix, declared)
+}
+
+// element writes the operation as an element that declares the given bindings.
+func (op *Op) element(dst []byte, prefix string, declared []xmlscan.Binding) []byte {
 	name := prefix + ":" + string(op.Kind)
 	dst = append(append(dst, '<'), name...)
 	attr := func(name, value string) {
 		dst = append(append(append(dst, ' '), name...), `="`...)
 		dst = append(xmlscan.EscapeAttr(dst, value), '"')
 	}
-	for _, b := range op.needs() {
-		if outer, _ := uriOf(b.Prefix, around); outer == b.URI {
-			continue
-		}
+	for _, b := range declared {
 		if b.Prefix == "" {
 			attr("xmlns", b.URI)
 		} else {
