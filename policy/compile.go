@@ -94,7 +94,7 @@ func (c *compiler) document(docs Documents, key store.DocumentKey) error {
 	switch {
 	case damaged(err):
 		report.Problem = err.Error()
-		slog.Warn("rule document cannot be read", "xui", key.XUI, "auid", key.AUID, "path", key.Path, "err", err)
+		slog.Warn("rule document cannot be read", "xui", key.XUI, "auid", key.AUID, "path", key.Path, "error", err)
 		c.set.damaged = true
 	case err != nil:
 		return err

@@ -70,7 +70,7 @@ func (l *list) kindOf(ctx context.Context, m *member, e resourcelist.Entry, serv
 	case errors.Is(err, errNoList):
 		return local, "", at
 	case err != nil:
-		slog.Warn("cannot find out whether a member is a list", "list", l.at.resource, "member", e.URI, "err", err)
+		slog.Warn("cannot find out whether a member is a list", "list", l.at.resource, "member", e.URI, "error", err)
 		l.readLater()
 		return local, "", at
 	case !l.svc.mayUse(l.sub.Watcher, at):
@@ -120,7 +120,7 @@ func (l *list) nestIn(ctx context.Context, m *member, at place) {
 	case errors.Is(err, errNoList), errors.As(err, &wrong):
 		m.nested.nest.gone = true
 	default:
-		slog.Warn("list in a list cannot be read", "list", l.at.resource, "member", m.uri, "err", err)
+		slog.Warn("list in a list cannot be read", "list", l.at.resource, "member", m.uri, "error", err)
 		m.nested.readLater()
 	}
 }

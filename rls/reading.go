@@ -46,9 +46,9 @@ func (l *list) reread() (changed []*member, ok bool) {
 	case errors.Is(err, errNoList), errors.As(err, &wrong):
 		return nil, false
 	case errors.Is(err, resourcelist.ErrUnresolved):
-		slog.Warn("list cannot be resolved, members stay", "list", l.at.resource, "err", err)
+		slog.Warn("list cannot be resolved, members stay", "list", l.at.resource, "error", err)
 	default:
-		slog.Warn("list cannot be read, trying again", "list", l.at.resource, "err", err)
+		slog.Warn("list cannot be read, trying again", "list", l.at.resource, "error", err)
 		l.readLater()
 	}
 	return nil, true

@@ -101,7 +101,7 @@ func New(cfg Config) *Service {
 func (s *Service) IsList(ctx context.Context, resource string) bool {
 	_, err := s.locate(ctx, resource)
 	if err != nil && !errors.Is(err, errNoList) {
-		slog.Warn("cannot find out whether a resource is a list", "resource", resource, "err", err)
+		slog.Warn("cannot find out whether a resource is a list", "resource", resource, "error", err)
 	}
 	return err == nil
 }

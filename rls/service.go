@@ -124,7 +124,7 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 	}
 	doc, err := resourcelist.Scan(stored.Body)
 	if err != nil {
-		slog.Warn("rls-services document cannot be read", "xui", at.owner, "err", err)
+		slog.Warn("rls-services document cannot be read", "xui", at.owner, "error", err)
 		return c, s.absent(ctx, at, event)
 	}
 	service, others := findService(doc, at.resource)

@@ -54,7 +54,7 @@ func (s *Server) unreachable(ctx context.Context, method string, t target) *wire
 	case errors.Is(err, store.ErrNotFound):
 		return &wire.Response{Status: 404}
 	case err != nil:
-		slog.Error("user not read", "aor", t.aor, "err", err)
+		slog.Error("user not read", "aor", t.aor, "error", err)
 		no := overloaded()
 		return &no
 	}

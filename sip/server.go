@@ -188,7 +188,7 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 
 func (s *Server) respond(req *wire.Request, resp wire.Response) {
 	if err := req.Respond(resp); err != nil {
-		slog.Debug("response not sent", "method", req.Method, "status", resp.Status, "err", err)
+		slog.Debug("response not sent", "method", req.Method, "status", resp.Status, "error", err)
 	}
 }
 

@@ -106,7 +106,7 @@ func failed(req *request, err error) response {
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return busy("the database does not answer; try again later")
 	}
-	slog.Error("xcap request failed", "method", req.Method, "target", req.RequestURI, "err", err)
+	slog.Error("xcap request failed", "method", req.Method, "target", req.RequestURI, "error", err)
 	return response{status: http.StatusInternalServerError}
 }
 

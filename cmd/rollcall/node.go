@@ -329,7 +329,7 @@ func (n *node) reap(ctx context.Context) {
 			return
 		case <-t.C:
 			if _, err := n.store.Reap(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				slog.Error("expired rows not removed", "err", err)
+				slog.Error("expired rows not removed", "error", err)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func (n *node) stop() {
 	defer cancel()
 	step := func(what string, err error) {
 		if err != nil {
-			slog.Warn("stopping", "part", what, "err", err)
+			slog.Warn("stopping", "part", what, "error", err)
 		}
 	}
 	n.gate.lift()   // readers may wait there

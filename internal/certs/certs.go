@@ -104,7 +104,7 @@ func (s *Store) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 func (s *Store) obtain(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c, err := s.acme.GetCertificate(hello)
 	if err != nil {
-		s.failing.Do(func() { slog.Error("no certificate over ACME", "name", hello.ServerName, "err", err) })
+		s.failing.Do(func() { slog.Error("no certificate over ACME", "name", hello.ServerName, "error", err) })
 	}
 	return c, err
 }

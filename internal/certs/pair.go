@@ -46,7 +46,7 @@ func (p *pair) refresh(asked bool) {
 		return
 	}
 	if err := p.read(); err != nil {
-		slog.Error("certificate not read again, the old one stays in use", "err", err)
+		slog.Error("certificate not read again, the old one stays in use", "error", err)
 		return
 	}
 	leaf := p.current.Load().Leaf

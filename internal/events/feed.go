@@ -157,7 +157,7 @@ func (f *feed) refresh(ctx context.Context) bool {
 	if err := errors.Join(errs...); err != nil {
 		f.putBack(failed)
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			slog.Warn("events: not everything could be looked at", "user", f.key.user, "err", err)
+			slog.Warn("events: not everything could be looked at", "user", f.key.user, "error", err)
 		}
 		return false
 	}

@@ -79,7 +79,7 @@ func (r *Relay) next(b *box, after string) (store.Message, bool) {
 		case errors.Is(err, store.ErrNotFound):
 			r.take(b, func(w store.WaitingMessage) bool { return w.ID == waiting.ID })
 		default:
-			slog.Error("message not read", "aor", b.owner, "err", err)
+			slog.Error("message not read", "aor", b.owner, "error", err)
 			return store.Message{}, false
 		}
 	}

@@ -194,7 +194,7 @@ func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who a
 	case errors.Is(err, store.ErrNotFound):
 		return wire.Response{Status: 404}, false
 	case err != nil:
-		slog.Error("user not read", "aor", aor, "err", err)
+		slog.Error("user not read", "aor", aor, "error", err)
 		return overloaded(), false
 	}
 	return r.admit(ctx, aor, who.AOR)
@@ -228,6 +228,6 @@ func overloaded() wire.Response {
 
 func respond(req *wire.Request, resp wire.Response) {
 	if err := req.Respond(resp); err != nil {
-		slog.Debug("answer to MESSAGE not sent", "err", err)
+		slog.Debug("answer to MESSAGE not sent", "error", err)
 	}
 }

@@ -42,7 +42,7 @@ func (r *Relay) keep(ctx context.Context, req *wire.Request, aor, from string, h
 		return wire.Response{Status: 480, Reason: "Mailbox Full"}
 	}
 	if err := r.cfg.Store.Commit(ctx, store.Batch{Messages: []store.Message{m}}); err != nil {
-		slog.Error("message not stored", "aor", aor, "err", err)
+		slog.Error("message not stored", "aor", aor, "error", err)
 		if errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 			return overloaded()
 		}

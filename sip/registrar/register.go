@@ -40,7 +40,7 @@ func (r *Registrar) Register(ctx context.Context, req *wire.Request, aor string,
 		resp.Headers = r.answer(req, bindings, time.Now())
 	}
 	if err := req.Respond(resp); err != nil {
-		slog.Debug("answer to REGISTER not sent", "aor", aor, "err", err)
+		slog.Debug("answer to REGISTER not sent", "aor", aor, "error", err)
 	}
 }
 
@@ -91,7 +91,7 @@ func checkOptions(req *wire.Request) *refusal {
 }
 
 func commitFailed(aor string, err error) *refusal {
-	slog.Error("bindings not stored", "aor", aor, "err", err)
+	slog.Error("bindings not stored", "aor", aor, "error", err)
 	if errors.Is(err, store.ErrUnavailable) {
 		return &refusal{status: 503, headers: []wire.Header{{Name: "Retry-After", Value: "10"}}}
 	}

@@ -61,6 +61,6 @@ func passed(result *wire.Result) wire.Response {
 
 func respond(req *wire.Request, resp wire.Response) {
 	if err := req.Respond(resp); err != nil {
-		slog.Debug("answer not sent", "method", req.Method, "err", err)
+		slog.Debug("answer not sent", "method", req.Method, "error", err)
 	}
 }

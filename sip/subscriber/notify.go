@@ -32,7 +32,7 @@ func (s *Subscriber) Notify(req *wire.Request) {
 
 func (s *Subscriber) respond(req *wire.Request, resp wire.Response) {
 	if err := req.Respond(resp); err != nil {
-		slog.Debug("answer to NOTIFY not sent", "err", err)
+		slog.Debug("answer to NOTIFY not sent", "error", err)
 	}
 }
 
@@ -188,7 +188,7 @@ func (b *subscription) refuse(req *wire.Request) *wire.Response {
 	}
 	if p.Check != nil {
 		if err := p.Check(req.Body); err != nil {
-			slog.Info("document of another domain cannot be read", "resource", b.key.Resource, "err", err)
+			slog.Info("document of another domain cannot be read", "resource", b.key.Resource, "error", err)
 			return &wire.Response{Status: 400, Reason: "Malformed Document"}
 		}
 	}

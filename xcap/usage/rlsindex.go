@@ -32,7 +32,7 @@ func globalServices(ctx context.Context, env Env, key store.DocumentKey) ([]byte
 		d, err := xmlscan.Scan(doc.Body, xmlscan.Limits{Bytes: len(doc.Body)})
 		if err != nil {
 			// Not through us: one bad document must not cost everyone the index.
-			slog.Error("services left out of the index", "user", doc.XUI, "err", err)
+			slog.Error("services left out of the index", "user", doc.XUI, "error", err)
 			return nil
 		}
 		for service := range d.Children(0) {
