@@ -56,7 +56,7 @@ type Config struct {
 	MaxForwards     int           // names looked up at a time for Forward: 64
 	MaxPending      int           // client transactions: 500,000
 	MaxTransactions int           // server transactions: 1,000,000
-	MaxResponses    int           // bytes of responses kept for retransmissions: 256 MB
+	MaxResponses    int           // bytes of responses kept for retransmissions: 64 MB
 	ReadBuffer      int           // kernel receive buffer of a UDP socket: 4 MB
 }
 
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxPending, 500_000)
 	def(&c.MaxForwards, 64)
 	def(&c.MaxTransactions, 1_000_000)
-	def(&c.MaxResponses, 256<<20)
+	def(&c.MaxResponses, 64<<20)
 	def(&c.ReadBuffer, 4<<20)
 	c.MaxMessage = min(c.MaxMessage, maxParsed)
 	if c.IdleTimeout <= 0 {
@@ -187,10 +187,10 @@ func (e *Endpoint) receive(data []byte, flow *Flow) {
 	}
 	var seen txKey
 	if !flow.Reliable() {
-		if method, top, ok := peekRequest(data); ok {
-			seen = e.server.branchKey(method, &top, flow.Remote().Addr())
+		if g, ok := peekRequest(data); ok {
+			seen = e.server.branchKey(g, flow.Remote().Addr())
 			if response, yes := e.server.repeated(seen); yes {
-				e.repeat(flow, response, top.replyTo(flow.Remote()))
+				e.repeat(flow, response, g.top.replyTo(flow.Remote()))
 				return
 			}
 		}
@@ -244,12 +244,14 @@ func (e *Endpoint) request(r *Request, key txKey) {
 		if key == (txKey{}) {
 			key = e.server.key(r, r.Method)
 		}
-		tx, fresh, response := e.server.begin(key)
+		fresh, tracked, response := e.server.begin(key)
 		if !fresh {
 			e.repeat(r.Flow, response, r.replyTo())
 			return
 		}
-		r.tx = tx
+		if tracked {
+			r.tx = key
+		}
 	}
 	if r.Method == "CANCEL" {
 		e.serveCancel(r)

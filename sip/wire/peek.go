@@ -6,31 +6,56 @@ import (
 	"time"
 )
 
-// peekRequest finds the method and the top Via of a request without reading the
-// rest. It gives up (ok false) on all but the common form, a Via line that comes
-// first, and on what has no transaction identifier of RFC 3261.
-func peekRequest(data []byte) (method string, top via, ok bool) {
+// glance is what identifies the transaction of a request.
+type glance struct {
+	method string
+	top    via
+	cseq   uint32
+}
+
+// peekRequest finds it without reading the rest. It gives up (ok false) on all but
+// the common form, a Via line that comes first, and on what has no transaction
+// identifier of RFC 3261.
+func peekRequest(data []byte) (g glance, ok bool) {
 	line, rest, ok := cutCRLF(data)
 	if !ok || len(rest) < 2 {
-		return
+		return g, false
 	}
 	space := bytes.IndexByte(line, ' ')
 	if space <= 0 {
-		return "", via{}, false
+		return g, false
 	}
 	next, rest, ok := cutCRLF(rest)
 	if !ok || len(next) > maxLine || len(rest) > 0 && folded(rest[0]) {
-		return "", via{}, false
+		return g, false
 	}
 	name, value, found := bytes.Cut(next, []byte(":"))
 	if !found || !isVia(bytes.TrimRight(name, " \t")) || bytes.IndexByte(value, ',') >= 0 {
-		return "", via{}, false
+		return g, false
 	}
 	top, err := parseVia(string(value))
 	if err != nil || !cookie(top.branch) || !cleanLine(top.raw) {
-		return "", via{}, false
+		return g, false
 	}
-	return string(line[:space]), top, true
+	cseq, ok := peekCSeq(rest)
+	return glance{string(line[:space]), top, cseq}, ok
+}
+
+// peekCSeq finds the number of the first CSeq line.
+func peekCSeq(rest []byte) (uint32, bool) {
+	for {
+		line, after, ok := cutCRLF(rest)
+		if !ok || len(line) == 0 {
+			return 0, false
+		}
+		const name = "CSeq:"
+		if line[0]|0x20 == 'c' && len(line) > len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			number, _, _ := bytes.Cut(bytes.TrimLeft(line[len(name):], " \t"), []byte(" "))
+			n, err := strconv.ParseUint(string(number), 10, 32)
+			return uint32(n), err == nil
+		}
+		rest = after
+	}
 }
 
 func isVia(name []byte) bool {

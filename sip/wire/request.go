@@ -41,7 +41,7 @@ type Request struct {
 	lines    []Header
 	top      via // zero when the top Via is malformed
 	endpoint *Endpoint
-	tx       *serverTx
+	tx       txKey        // zero: none is kept
 	answered atomic.Int32 // status of the final response
 	watched  *watched     // nil until it is watched for being slow
 }

@@ -37,15 +37,17 @@ func (r *Request) Respond(resp Response) error {
 	if resp.Status >= 200 && r.watched != nil {
 		r.watched.request.Store(nil)
 	}
-	rendered := r.render(resp)
-	if r.tx != nil {
-		r.endpoint.server.answer(r.tx, rendered, resp.Status >= 200)
+	room := scratch.Get().(*buffer)
+	defer room.release()
+	room.b = r.render(room.b[:0], resp)
+	if r.tx != (txKey{}) {
+		r.endpoint.server.answer(r.tx, room.b, resp.Status >= 200)
 	}
 	if r.endpoint != nil && resp.Status >= 200 {
 		r.endpoint.answered.count(r.Method, resp.Status)
 		r.endpoint.metrics.SIPSeconds.Observe(time.Since(r.Received).Seconds())
 	}
-	return r.Flow.out.send(rendered, r.replyTo())
+	return r.Flow.out.send(room.b, r.replyTo())
 }
 
 // replyTo: RFC 3261 §18.2.2 and RFC 3581 §4. A maddr in the Via is not followed:
@@ -69,9 +71,8 @@ func (v *via) replyTo(to netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(to.Addr(), uint16(port))
 }
 
-// render writes the response out.
-func (r *Request) render(resp Response) []byte {
-	b := make([]byte, 0, 512+len(resp.Body))
+// render appends the response to b.
+func (r *Request) render(b []byte, resp Response) []byte {
 	b = append(b, "SIP/2.0 "...)
 	b = strconv.AppendInt(b, int64(resp.Status), 10)
 	b = append(b, ' ')

@@ -3,6 +3,7 @@ package wire
 import (
 	"hash/maphash"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,12 +22,12 @@ const (
 // hundreds of thousands holds no strings.
 type txKey [2]uint64
 
-// serverTx is a request over UDP that was seen, and its answer once there is one.
+// serverTx is a request over UDP that was seen, and where its answer is once there
+// is one. It holds no pointer: the garbage collector passes over the table.
 type serverTx struct {
-	key      txKey
-	response []byte
+	response span
 	final    bool
-	expires  int64 // second of the table's clock; also tells which ring list is in charge
+	expires  int64 // second of the table's clock; also tells which cohort is in charge
 }
 
 // serverTable absorbs retransmissions of requests and repeats the answers. It is
@@ -42,8 +43,8 @@ type serverTable struct {
 
 type serverPart struct {
 	mu    sync.Mutex
-	txs   map[txKey]*serverTx
-	ring  [ringSeconds][]*serverTx // by second of expiry
+	txs   map[txKey]serverTx
+	ring  [ringSeconds]cohort // by second of expiry
 	swept int64
 	bytes int
 }
@@ -56,7 +57,7 @@ func newServerTable(maxEntries, maxBytes int) *serverTable {
 		maxBytes:   maxBytes / serverParts,
 	}
 	for i := range t.parts {
-		t.parts[i].txs = make(map[txKey]*serverTx)
+		t.parts[i].txs = make(map[txKey]serverTx)
 	}
 	return t
 }
@@ -69,16 +70,19 @@ func (t *serverTable) part(k txKey) *serverPart { return &t.parts[k[0]%serverPar
 // private sent-by addresses are the same, and not every branch is random.
 func (t *serverTable) key(r *Request, method string) txKey {
 	if cookie(r.top.branch) {
-		return t.branchKey(method, &r.top, r.Flow.Remote().Addr())
+		return t.branchKey(glance{method, r.top, r.CSeq}, r.Flow.Remote().Addr())
 	}
 	// RFC 2543 matching; RFC 4475 §3.2.1 wants it for an empty branch too.
 	return t.hash(r.Flow.Remote().Addr(), method, r.top.sentBy,
 		r.RequestURI, r.To.Tag(), r.From.Tag(), r.CallID, r.Header("CSeq"), r.top.raw)
 }
 
-// branchKey is key for a branch that identifies the transaction by itself.
-func (t *serverTable) branchKey(method string, top *via, source netip.Addr) txKey {
-	return t.hash(source, method, top.sentBy, top.branch)
+// branchKey is key for a branch that should identify the transaction by itself.
+// libpurple answers challenges under the branch of the first request, and would be
+// challenged for ever if the number did not count.
+func (t *serverTable) branchKey(g glance, source netip.Addr) txKey {
+	var number [10]byte
+	return t.hash(source, g.method, g.top.sentBy, g.top.branch, string(strconv.AppendUint(number[:0], uint64(g.cseq), 10)))
 }
 
 func (t *serverTable) hash(source netip.Addr, parts ...string) txKey {
@@ -95,22 +99,23 @@ func cookie(branch string) bool {
 }
 
 // begin enters a request. For a retransmission it returns fresh false and the
-// response to repeat, nil while there is none. tx is nil when the table is full.
-func (t *serverTable) begin(k txKey) (tx *serverTx, fresh bool, response []byte) {
+// response to repeat, nil while there is none. tracked is false when the table is
+// full.
+func (t *serverTable) begin(k txKey) (fresh, tracked bool, response []byte) {
 	now := t.now()
 	p := t.part(k)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old := p.txs[k]; old != nil && old.expires > now {
-		return old, false, old.response
+	old, ok := p.txs[k]
+	if ok && old.expires > now {
+		return false, true, p.response(old)
 	}
 	if len(p.txs) >= t.maxEntries {
-		return nil, true, nil
+		return true, false, nil
 	}
-	tx = &serverTx{key: k}
-	p.txs[k] = tx
-	p.file(tx, now+int64(inProgress/time.Second))
-	return tx, true, nil
+	p.bytes -= old.response.length
+	p.file(k, serverTx{expires: now + int64(inProgress/time.Second)})
+	return true, true, nil
 }
 
 // repeated reports whether a request was seen before, and the response to repeat.
@@ -119,8 +124,8 @@ func (t *serverTable) repeated(k txKey) (response []byte, yes bool) {
 	p := t.part(k)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if tx := p.txs[k]; tx != nil && tx.expires > now {
-		return tx.response, true
+	if tx, ok := p.txs[k]; ok && tx.expires > now {
+		return p.response(tx), true
 	}
 	return nil, false
 }
@@ -131,54 +136,66 @@ func (t *serverTable) has(r *Request, method string) bool {
 	p := t.part(k)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.txs[k] != nil
+	_, ok := p.txs[k]
+	return ok
 }
 
-// answer keeps the response that was sent.
-func (t *serverTable) answer(tx *serverTx, response []byte, final bool) {
+// answer keeps a copy of the response that is sent.
+func (t *serverTable) answer(k txKey, response []byte, final bool) {
 	now := t.now()
-	p := t.part(tx.key)
+	p := t.part(k)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.txs[tx.key] != tx || tx.final {
+	tx, ok := p.txs[k]
+	if !ok || tx.final {
 		return // expired before it was answered; or a provisional response too late
 	}
+	p.bytes += len(response) - tx.response.length
 	tx.final = final
-	p.bytes += len(response) - len(tx.response)
-	tx.response = response
 	if final {
-		p.file(tx, now+int64(timerJ/time.Second)+1)
+		tx.expires = now + int64(timerJ/time.Second) + 1
+	}
+	tx.response = p.cohort(tx.expires).keep(response)
+	if final {
+		p.file(k, tx)
+	} else {
+		p.txs[k] = tx
 	}
 	for s := now + 1; p.bytes > t.maxBytes && s <= now+int64(timerJ/time.Second)+1; s++ {
 		p.drop(s, s)
 	}
 }
 
-// file puts tx on the list of the second of its expiry; where it was before is
-// passed over.
-func (p *serverPart) file(tx *serverTx, expires int64) {
-	tx.expires = expires
-	slot := &p.ring[expires%ringSeconds]
-	*slot = append(*slot, tx)
+func (p *serverPart) cohort(second int64) *cohort { return &p.ring[second%ringSeconds] }
+
+// response returns the answer of tx, nil while there is none. It is never changed.
+func (p *serverPart) response(tx serverTx) []byte { return p.cohort(tx.expires).at(tx.response) }
+
+// file enters tx into the cohort of the second of its expiry; where it was before
+// it is passed over.
+func (p *serverPart) file(k txKey, tx serverTx) {
+	p.txs[k] = tx
+	c := p.cohort(tx.expires)
+	c.keys = append(c.keys, k)
 }
 
-// drop removes what the list of second s holds and is due at now.
+// drop removes what the cohort of second s holds and is due at now.
 func (p *serverPart) drop(s, now int64) {
-	slot := &p.ring[s%ringSeconds]
-	keep := (*slot)[:0]
-	for _, tx := range *slot {
+	c := p.cohort(s)
+	keep := c.keys[:0]
+	for _, k := range c.keys {
+		tx, ok := p.txs[k]
 		switch {
-		case tx.expires%ringSeconds != s%ringSeconds || p.txs[tx.key] != tx:
+		case !ok || p.cohort(tx.expires) != c:
 		case tx.expires > now:
-			keep = append(keep, tx)
+			keep = append(keep, k)
 		default:
-			delete(p.txs, tx.key)
-			p.bytes -= len(tx.response)
+			delete(p.txs, k)
+			p.bytes -= tx.response.length
 		}
 	}
-	clear((*slot)[len(keep):])
-	if *slot = keep; len(keep) == 0 {
-		*slot = nil
+	if c.keys = keep; len(keep) == 0 {
+		*c = cohort{}
 	}
 }
 

@@ -215,7 +215,7 @@ func (t *serverTable) size() (n int) {
 		p.mu.Lock()
 		n += len(p.txs)
 		for _, tx := range p.txs {
-			if p.bytes < len(tx.response) {
+			if p.bytes < tx.response.length {
 				n = -1
 			}
 		}
@@ -234,6 +234,8 @@ func TestServerMatching(t *testing.T) {
 	}{
 		{"identical", base, base, true},
 		{"same branch, other Call-ID", base, strings.Replace(base, "Call-ID: x", "Call-ID: y", 1), true},
+		{"same branch, other CSeq: libpurple with credentials", base, strings.Replace(base, "CSeq: 1", "CSeq: 2", 1), false},
+		{"the number written in another way", base, strings.Replace(base, "CSeq: 1", "cseq:  01", 1), true},
 		{"other branch", base, strings.Replace(base, "bKa", "bKb", 1), false},
 		{"other sent-by", base, strings.Replace(base, "UDP h;", "UDP i;", 1), false},
 		{"other method", base, strings.ReplaceAll(base, "OPTIONS", "PUBLISH"), false},
