@@ -168,7 +168,8 @@ func (pub *publishing[D]) unreadable(err error) *wire.Response {
 	if errors.As(err, &r) {
 		return &r.Response
 	}
-	return &wire.Response{Status: 400, Reason: "Invalid Document", Headers: header("Warning", pub.warning(err))}
+	_, host := sipuri.Split(pub.aor)
+	return &wire.Response{Status: 400, Reason: "Invalid Document", Headers: []wire.Header{wire.Warning(host, err.Error())}}
 }
 
 // renew plans the publication with a new tag (§6 step 6: always a new one).
@@ -245,21 +246,6 @@ func (pub *publishing[D]) accepted() wire.Response {
 	return wire.Response{Status: 200, Headers: []wire.Header{
 		{Name: "SIP-ETag", Value: etag}, {Name: "Expires", Value: seconds(pub.expires)},
 	}}
-}
-
-// warning tells the publisher what is wrong (RFC 3261 §20.43).
-func (pub *publishing[D]) warning(err error) string {
-	_, host := sipuri.Split(pub.aor)
-	text := strings.Map(func(r rune) rune {
-		switch {
-		case r == '"' || r == '\\':
-			return '\''
-		case r < ' ' || r > '~':
-			return '?'
-		}
-		return r
-	}, err.Error())
-	return `399 ` + host + ` "` + text[:min(len(text), 200)] + `"`
 }
 
 // Failed is the answer to a request that the store got in the way of.

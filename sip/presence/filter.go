@@ -2,7 +2,6 @@ package presence
 
 import (
 	"errors"
-	"strings"
 
 	"rollcall/internal/eventfilter"
 	"rollcall/internal/sipuri"
@@ -49,16 +48,7 @@ func badFilter(resource string, err error) error {
 		return err
 	}
 	_, host := sipuri.Split(resource)
-	text := strings.Map(func(c rune) rune {
-		switch {
-		case c == '"' || c == '\\':
-			return '\''
-		case c < ' ' || c > '~':
-			return ' '
-		}
-		return c
-	}, e.Text)
-	return &event.Refusal{Status: 488, Headers: []wire.Header{{Name: "Warning", Value: "399 " + host + ` "` + text + `"`}}}
+	return &event.Refusal{Status: 488, Headers: []wire.Header{wire.Warning(host, e.Text)}}
 }
 
 // Received is the view that another server gave of one of its presentities.
