@@ -45,8 +45,11 @@ type Engine struct {
 	mu     sync.RWMutex // held while queueing, so that Close knows who is in
 	closed bool
 
-	spare *item // read from the queue, belongs to the next group
-	last  int   // waiting callers of the last group
+	// Of the goroutine that collects or, meanwhile, of the one that writes.
+	spare *item   // read from the queue, belongs to the next group
+	last  int     // waiting callers of the last group
+	kept  backlog // deferred rows that the database did not take
+	down  bool    // it did not answer the last time
 }
 
 // item is one caller's write.
@@ -148,11 +151,15 @@ func (e *Engine) run() {
 	for {
 		group, ok := e.collect(timer)
 		if !ok {
-			return
+			break
 		}
-		if len(group) > 0 {
-			e.write(group)
+		if len(group) > 0 || e.kept.rows() > 0 {
+			e.supervise(group, timer)
 		}
+	}
+	if e.kept.rows() > 0 {
+		e.write(nil)
+		e.kept.lose()
 	}
 }
 
@@ -163,8 +170,18 @@ func (e *Engine) collect(timer *time.Timer) (items []*item, ok bool) {
 	first := e.spare
 	e.spare = nil
 	if first == nil {
-		if first, ok = <-e.queue; !ok {
-			return nil, false
+		var again <-chan time.Time
+		if e.kept.rows() > 0 {
+			timer.Reset(retryEvery)
+			again = timer.C
+		}
+		select {
+		case first, ok = <-e.queue:
+			if !ok {
+				return nil, false
+			}
+		case <-again:
+			return nil, true
 		}
 	}
 	g := &gathering{}
@@ -241,16 +258,20 @@ func (g *gathering) add(it *item) {
 	}
 }
 
-// write writes a group and releases its callers. When the group fails for
-// something in its rows, everyone is tried alone so that the innocent pass.
+// write writes what is left from before and then a group, and releases its
+// callers. When the group fails for something in its rows, everyone is tried
+// alone so that the innocent pass.
 func (e *Engine) write(group []*item) {
-	err := e.attempt(group)
+	err := e.catchUp()
+	if err == nil && len(group) > 0 {
+		err = e.attempt(group)
+	}
 	if err == nil {
 		return
 	}
 	if len(group) == 1 || errors.Is(err, store.ErrUnavailable) {
 		for _, it := range group {
-			it.release(err)
+			e.refuse(it, err)
 		}
 		return
 	}
@@ -260,7 +281,7 @@ func (e *Engine) write(group []*item) {
 			err = e.attempt([]*item{it})
 		}
 		if err != nil {
-			it.release(err)
+			e.refuse(it, err)
 		}
 	}
 }
@@ -268,13 +289,7 @@ func (e *Engine) write(group []*item) {
 // attempt writes items in one transaction and, if that is committed, releases them.
 func (e *Engine) attempt(items []*item) error {
 	batch, tasks := combine(items)
-	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Timeout)
-	defer cancel()
-	start := time.Now()
-	failed, err := e.cfg.Write(ctx, &batch, tasks)
-	if e.cfg.Hook != nil {
-		e.cfg.Hook(len(items), time.Since(start), err)
-	}
+	failed, err := e.put(&batch, tasks, len(items))
 	if err != nil {
 		return err
 	}
@@ -289,8 +304,21 @@ func (e *Engine) attempt(items []*item) error {
 	return nil
 }
 
+// put writes one transaction for a number of callers.
+func (e *Engine) put(b *store.Batch, tasks []Task, callers int) ([]error, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Timeout)
+	defer cancel()
+	start := time.Now()
+	failed, err := e.cfg.Write(ctx, b, tasks)
+	if e.cfg.Hook != nil {
+		e.cfg.Hook(callers, time.Since(start), err)
+	}
+	e.down = errors.Is(err, store.ErrUnavailable)
+	return failed, err
+}
+
 func combine(items []*item) (store.Batch, []Task) {
-	var batches []store.Batch
+	batches := make([]store.Batch, 0, len(items))
 	var tasks []Task
 	for _, it := range items {
 		if it.task != nil {
@@ -308,9 +336,5 @@ func combine(items []*item) (store.Batch, []Task) {
 func (it *item) release(err error) {
 	if it.ready != nil {
 		it.ready <- err
-		return
-	}
-	if err != nil {
-		slog.Error("a deferred write was lost", "err", err)
 	}
 }

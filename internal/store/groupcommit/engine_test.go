@@ -32,7 +32,10 @@ type disk struct {
 }
 
 func (d *disk) write(ctx context.Context, b *store.Batch, tasks []Task) ([]error, error) {
-	time.Sleep(d.delay)
+	d.mu.Lock()
+	delay := d.delay
+	d.mu.Unlock()
+	time.Sleep(delay)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.away {
@@ -235,14 +238,14 @@ func TestDeferredIsWrittenSoon(t *testing.T) {
 // The queue is bounded: a caller that finds it full waits, and may give up.
 func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{delay: time.Hour}
+		d := &disk{delay: patience - time.Second}
 		e := start(d)
 		e.Defer(put("x"))
 		time.Sleep(2 * lingering) // now the disk is busy
 		for i := range queueLength {
 			e.Defer(put(fmt.Sprint(i)))
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := e.Commit(ctx, put("late")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("commit into a full queue: %v", err)

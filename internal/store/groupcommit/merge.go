@@ -1,23 +1,26 @@
 package groupcommit
 
-import "rollcall/internal/store"
+import (
+	"math"
 
-// change is the last thing that happens to a row in a group: an upsert or a drop.
-type change[R any] struct {
-	row  R
-	drop bool
-}
+	"rollcall/internal/store"
+)
 
-// table merges the changes to one kind of rows.
+// table merges the changes to one kind of rows: of those to one key the last one
+// counts.
 type table[K comparable, R any] struct {
-	index   map[K]int
-	keys    []K
-	changes []change[R]
+	index map[K]int
+	keys  []K
+	rows  []*R // nil: a drop
 }
 
-func (t *table[K, R]) put(k K, c change[R]) {
+// put notes a change; one to a row that has none yet takes up room.
+func (t *table[K, R]) put(k K, row *R, room *int) {
 	if i, ok := t.index[k]; ok {
-		t.changes[i] = c
+		t.rows[i] = row
+		return
+	}
+	if *room--; *room < 0 {
 		return
 	}
 	if t.index == nil {
@@ -25,53 +28,73 @@ func (t *table[K, R]) put(k K, c change[R]) {
 	}
 	t.index[k] = len(t.keys)
 	t.keys = append(t.keys, k)
-	t.changes = append(t.changes, c)
+	t.rows = append(t.rows, row)
 }
 
-func (t *table[K, R]) add(rows []R, key func(R) K, drops []K) {
-	for _, r := range rows {
-		t.put(key(r), change[R]{row: r})
+func (t *table[K, R]) add(rows []R, key func(R) K, drops []K, room *int) {
+	for i := range rows {
+		t.put(key(rows[i]), &rows[i], room)
 	}
 	for _, k := range drops {
-		t.put(k, change[R]{drop: true})
+		t.put(k, nil, room)
 	}
 }
 
 func (t *table[K, R]) result() (rows []R, drops []K) {
-	for i, c := range t.changes {
-		if c.drop {
+	if len(t.keys) > 0 {
+		rows = make([]R, 0, len(t.keys))
+	}
+	for i, row := range t.rows {
+		if row == nil {
 			drops = append(drops, t.keys[i])
 		} else {
-			rows = append(rows, c.row)
+			rows = append(rows, *row)
 		}
 	}
 	return rows, drops
 }
 
+// merger makes one batch of several.
+type merger struct {
+	publications  table[store.PublicationKey, store.Publication]
+	bindings      table[store.BindingKey, store.Binding]
+	subscriptions table[string, store.Subscription]
+	watchers      table[store.WatcherKey, store.Watcher]
+	messages      table[store.MessageKey, store.Message]
+}
+
+// add notes changes, of rows that have none yet as many as there is room for, and
+// returns how many that left out. It keeps what it is given.
+func (m *merger) add(b *store.Batch, room int) int {
+	m.publications.add(b.Publications, store.Publication.Key, b.DropPublications, &room)
+	m.bindings.add(b.Bindings, store.Binding.Key, b.DropBindings, &room)
+	m.subscriptions.add(b.Subscriptions, subscriptionKey, b.DropSubscriptions, &room)
+	m.watchers.add(b.Watchers, store.Watcher.Key, b.DropWatchers, &room)
+	m.messages.add(b.Messages, store.Message.Key, b.DropMessages, &room)
+	return max(-room, 0)
+}
+
+func (m *merger) batch() (b store.Batch) {
+	b.Publications, b.DropPublications = m.publications.result()
+	b.Bindings, b.DropBindings = m.bindings.result()
+	b.Subscriptions, b.DropSubscriptions = m.subscriptions.result()
+	b.Watchers, b.DropWatchers = m.watchers.result()
+	b.Messages, b.DropMessages = m.messages.result()
+	return b
+}
+
+// rows is how many rows change.
+func (m *merger) rows() int {
+	return len(m.publications.keys) + len(m.bindings.keys) + len(m.subscriptions.keys) + len(m.watchers.keys) + len(m.messages.keys)
+}
+
 // Merge makes one batch of several: of the changes to one row the last one wins.
 func Merge(batches []store.Batch) store.Batch {
-	var (
-		publications  table[store.PublicationKey, store.Publication]
-		bindings      table[store.BindingKey, store.Binding]
-		subscriptions table[string, store.Subscription]
-		watchers      table[store.WatcherKey, store.Watcher]
-		messages      table[store.MessageKey, store.Message]
-		merged        store.Batch
-	)
+	var m merger
 	for i := range batches {
-		b := &batches[i]
-		publications.add(b.Publications, store.Publication.Key, b.DropPublications)
-		bindings.add(b.Bindings, store.Binding.Key, b.DropBindings)
-		subscriptions.add(b.Subscriptions, subscriptionKey, b.DropSubscriptions)
-		watchers.add(b.Watchers, store.Watcher.Key, b.DropWatchers)
-		messages.add(b.Messages, store.Message.Key, b.DropMessages)
+		m.add(&batches[i], math.MaxInt)
 	}
-	merged.Publications, merged.DropPublications = publications.result()
-	merged.Bindings, merged.DropBindings = bindings.result()
-	merged.Subscriptions, merged.DropSubscriptions = subscriptions.result()
-	merged.Watchers, merged.DropWatchers = watchers.result()
-	merged.Messages, merged.DropMessages = messages.result()
-	return merged
+	return m.batch()
 }
 
 func subscriptionKey(s store.Subscription) string { return s.ID }

@@ -27,6 +27,9 @@ func (s *Store) writeGroup(ctx context.Context, b *store.Batch, _ []groupcommit.
 		s.tables.subscriptions.queue(batch, b.Subscriptions, b.DropSubscriptions)
 		s.tables.watchers.queue(batch, b.Watchers, b.DropWatchers)
 		s.tables.messages.queue(batch, b.Messages, b.DropMessages)
+		if batch.Len() == 0 {
+			return s.pool.Ping(ctx) // to see whether the database is back
+		}
 		return s.pool.SendBatch(ctx, batch).Close()
 	})
 	return nil, fail(context.Background(), "commit", err)
