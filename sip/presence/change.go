@@ -52,7 +52,7 @@ func (p *presentity) reevaluate() {
 	p.commitLater(b)
 	p.winfoChanged() // who may know of it may be others now, too
 	for _, w := range p.watches {
-		if p.watchers.Get(winfo.ID(w.ID)) == nil {
+		if !p.watchers.Holds(winfo.ID(w.ID)) {
 			p.judge(w) // blocked until now, perhaps
 		}
 	}

@@ -37,7 +37,7 @@ func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.
 	}
 	v := e.s.View(ctx, sub.Resource, sub.Watcher)
 	if v.State == event.Terminated {
-		src.forget(v.Reason)
+		src.forget()
 		return nil, &event.Refusal{Status: 403}
 	}
 	src.state = v.State

@@ -77,7 +77,9 @@ func (s *Service) resume(r recovered, now time.Time) {
 	}
 	for _, row := range r.watchers {
 		p := s.obtain(row.Presentity)
-		p.watchers.Restore(row, now)
+		var b store.Batch
+		p.watchers.Restore(row, now, &b)
+		p.commitLater(b)
 		touched[p] = true
 	}
 	for p := range touched {

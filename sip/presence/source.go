@@ -18,7 +18,7 @@ type source struct {
 	filters *eventfilter.Set
 	shown   View // last, before it was filtered, if there are triggers
 
-	recorded bool // as pending, with the subscription
+	recorded bool // as pending, with the subscription, just now
 }
 
 // View implements event.Source.
@@ -58,19 +58,10 @@ func (src *source) Record(b *store.Batch) {
 	if src.state != event.Pending {
 		return
 	}
-	w := src.watcher()
-	p := src.s.find(src.sub.Resource)
-	if p == nil {
-		return
+	if p := src.s.find(src.sub.Resource); p != nil {
+		m := src.watcher()
+		src.recorded = p.watchers.Record(&m, b)
 	}
-	if e := p.watchers.Get(w.ID); e != nil {
-		if e.Status != winfo.Pending {
-			return
-		}
-		w.Cause, w.Since = e.Cause, e.Since
-	}
-	b.Watchers = append(b.Watchers, p.watchers.Row(w.Watcher))
-	src.recorded = true
 }
 
 // Ended implements event.Source.
@@ -80,12 +71,10 @@ func (src *source) Ended(reason string, b *store.Batch) {
 	}
 }
 
-// forget ends the entry of a subscription that a restart finds blocked.
-func (src *source) forget(reason string) {
+// forget ends what is left of a subscription that a restart finds blocked.
+func (src *source) forget() {
 	if p := src.s.find(src.sub.Resource); p != nil && src.sub.Restored {
-		var b store.Batch
-		p.depart(winfo.ID(src.sub.ID), reason, &b)
-		p.commitLater(b)
+		p.admit(src.watcher(), event.Terminated)
 	}
 }
 
@@ -100,12 +89,13 @@ func (src *source) list(shown event.State) {
 		return
 	}
 	p.admit(src.watcher(), shown)
+	src.recorded = false // from now on the table sees to it
 }
 
-// watcher is the entry of this subscription.
-func (src *source) watcher() winfo.Entry {
+// watcher is this subscription as its watcher's entry has it.
+func (src *source) watcher() winfo.Member {
 	sub := src.sub
-	return winfo.Entry{Stored: src.recorded, Watcher: store.Watcher{
+	return winfo.Member{Stored: src.recorded, Watcher: store.Watcher{
 		Presentity: sub.Resource, Event: Event, ID: winfo.ID(sub.ID), Watcher: sub.Watcher,
 		DisplayName: sub.DisplayName, Status: winfo.Pending, Cause: "subscribe",
 		Since: sub.Created, Expires: sub.Expires,

@@ -59,7 +59,7 @@ func (p *presentity) judge(w *Watch) {
 	if state == event.Active && !w.Expires.After(time.Now()) {
 		return // RFC 3857 §4.7.2: a poll by one who is let in
 	}
-	p.admit(winfo.Entry{
+	p.admit(winfo.Member{
 		Watcher: store.Watcher{
 			Presentity: p.aor, Event: Event, ID: winfo.ID(w.ID), Watcher: w.Watcher,
 			DisplayName: w.DisplayName, Since: time.Now(), Expires: w.Expires,
@@ -93,12 +93,12 @@ func (s *Service) Watchers(presentity string) []winfo.Watcher {
 }
 
 // admit brings the entry of a watcher in line with what it is shown.
-func (p *presentity) admit(w winfo.Entry, shown event.State) {
+func (p *presentity) admit(m winfo.Member, shown event.State) {
 	var b store.Batch
-	known := p.watchers.Get(w.ID) != nil
-	changed := p.watchers.Admit(w, shown, time.Now(), &b)
+	known := p.watchers.Holds(m.ID)
+	changed := p.watchers.Admit(m, shown, time.Now(), &b)
 	if !known {
-		p.arm(w.End())
+		p.arm(m.End())
 		p.plan()
 	}
 	p.commitLater(b)
@@ -107,7 +107,7 @@ func (p *presentity) admit(w winfo.Entry, shown event.State) {
 	}
 }
 
-// depart ends the entry of a watcher.
+// depart ends a subscription of a watcher.
 func (p *presentity) depart(id, reason string, b *store.Batch) {
 	if now := time.Now(); p.watchers.Depart(id, reason, now, b) {
 		p.arm(now.Add(winfo.Remembered))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -280,9 +281,10 @@ func TestWatch(t *testing.T) {
 			t.Error("block was not told")
 		}
 		r.rules(amy, "polite-block "+bo)
-		r.expectWinfo("bo active subscribe")
+		r.expectWinfo("bo terminated rejected", "bo active subscribe")
 		watch.Expires = time.Now().Add(2 * time.Hour)
 		r.s.Watch(watch) // a refresh
+		time.Sleep(winfo.Remembered)
 		r.expectWinfo("bo active subscribe")
 		if w := r.s.Watchers(amy)[0]; !w.Expires.Equal(watch.Expires) {
 			t.Errorf("expires %v, want %v", w.Expires, watch.Expires)
@@ -358,7 +360,7 @@ func TestOldSubscriptionOfSameWatcher(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.end(old, "timeout")
-		r.expectWinfo("bo terminated giveup", "bo pending subscribe")
+		r.expectWinfo("bo pending subscribe")
 	})
 }
 
@@ -378,19 +380,82 @@ func TestListPoll(t *testing.T) {
 	})
 }
 
-// RFC 3858 §3.1: ids name subscriptions, are stable and tell nothing else.
-func TestWatcherIDs(t *testing.T) {
-	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+// One entry for one watcher, whatever it watches with: it keeps its id from the first
+// subscription to the last, over a restart too (RFC 3858 §3.1).
+func TestOneEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}, memory.New())
+		defer func() { r.close() }()
 		r.rules(amy, "allow "+bo)
-		for _, id := range []string{"s1", "s2"} {
-			if _, _, err := r.subscribe(subscription(id, bo, time.Hour)); err != nil {
+		subs := make([]*event.Subscription, 3)
+		srcs := make([]event.Source, 3)
+		for i := range subs {
+			subs[i] = subscription(fmt.Sprint("s", i), bo, time.Duration(i+1)*time.Hour)
+			subs[i].DisplayName = fmt.Sprint("Bo ", i)
+			var err error
+			if srcs[i], _, err = r.subscribe(subs[i]); err != nil {
 				t.Fatal(err)
 			}
 		}
-		r.expectWinfo("bo active subscribe", "bo active subscribe")
-		a, b := r.s.Watchers(amy)[0].ID, r.s.Watchers(amy)[1].ID
-		if a == b || strings.Contains(a+b, "s1") {
-			t.Errorf("%s %s", a, b)
+		list := Watch{ID: "l", Presentity: amy, Watcher: bo, Expires: time.Now().Add(time.Minute), Changed: func() {}}
+		r.s.Watch(list)
+		r.expectWinfo("bo active subscribe")
+		first := r.s.Watchers(amy)[0]
+		if strings.Contains(first.ID, "s0") || first.DisplayName != "Bo 2" || !first.Expires.Equal(subs[2].Expires) {
+			t.Errorf("%+v", first)
+		}
+		r.news(WinfoEvent, amy)
+		r.end(srcs[0], "timeout")
+		r.s.Unwatch(amy, "l", "timeout")
+		if r.news(WinfoEvent, amy) != 0 {
+			t.Error("told of what nobody sees")
+		}
+		r = r.restart()
+		for i := 2; i > 0; i-- {
+			subs[i].Restored = true
+			var err error
+			if srcs[i], _, err = r.subscribe(subs[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * winfo.Grace)
+		r.expectWinfo("bo active subscribe")
+		if now := r.s.Watchers(amy)[0]; now.ID != first.ID || !now.Since.Equal(first.Since) {
+			t.Errorf("%+v, was %+v", now, first)
+		}
+		r.end(srcs[2], "timeout")
+		r.expectWinfo("bo active subscribe")
+		if now := r.s.Watchers(amy)[0]; !now.Expires.Equal(subs[1].Expires) {
+			t.Errorf("expires %v, want %v", now.Expires, subs[1].Expires)
+		}
+		r.end(srcs[1], "timeout")
+		r.expectWinfo("bo terminated timeout")
+		if now := r.s.Watchers(amy)[0]; now.ID != first.ID {
+			t.Errorf("%+v", now)
+		}
+		r = r.restart()
+		r.expectWinfo()
+	})
+}
+
+// Nobody can say whether two without identity are the same.
+func TestAnonymousEntries(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, r *rig) {
+		r.put(rulesOf(amy), `<cr:ruleset xmlns:cr="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">`+
+			`<cr:rule id="a"><cr:actions><pr:sub-handling>allow</pr:sub-handling></cr:actions></cr:rule></cr:ruleset>`)
+		var last event.Source
+		for _, id := range []string{"s1", "s2"} {
+			var err error
+			if last, _, err = r.subscribe(subscription(id, "", time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.expectWinfo("anonymous@anonymous.invalid active subscribe", "anonymous@anonymous.invalid active subscribe")
+		r.end(last, "timeout")
+		got := r.winfo()
+		slices.Sort(got)
+		if want := []string{"anonymous@anonymous.invalid active subscribe", "anonymous@anonymous.invalid terminated timeout"}; !slices.Equal(got, want) {
+			t.Errorf("%q", got)
 		}
 	})
 }

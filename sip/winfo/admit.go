@@ -1,58 +1,91 @@
 package winfo
 
 import (
+	"slices"
 	"time"
 
 	"rollcall/internal/store"
 	"rollcall/sip/event"
 )
 
-// Admit brings the entry of a watcher in line with what it is shown, and makes one
-// for a new watcher. It reports whether the list is another one now.
-func (t *Table) Admit(w Entry, shown event.State, now time.Time, b *store.Batch) (changed bool) {
-	e := t.Get(w.ID)
-	if e != nil && e.Status == Waiting && shown != event.Terminated {
+// Admit brings the entry of a watcher in line with what one of its subscriptions is
+// shown, and makes one for a new watcher. It reports whether the list is another one
+// now.
+func (t *Table) Admit(m Member, shown event.State, now time.Time, b *store.Batch) (changed bool) {
+	e := t.Of(&m)
+	if shown == event.Terminated {
+		return t.refuse(e, m.ID, now, b)
+	}
+	if e != nil && e.Status == Waiting {
 		changed = t.Apply(e, "giveup", now, b)
 		e = nil
 	}
 	if e == nil {
-		if shown == event.Terminated {
-			return changed
-		}
-		return t.join(&w, statusOf(shown), now, b) || changed
+		return t.begin(&m, shown, now, b) || changed
 	}
-	later := w.Expires.After(e.Expires)
-	t.extend(e, &w)
-	if cause := causeOf(e.Status, shown); cause != "" {
-		changed = t.Apply(e, cause, now, b)
-	} else if e.Status == Pending && later && e.List {
-		t.save(e, b) // a refresh of a plain subscription stores it itself
-	}
+	t.join(e, &m, shown)
+	changed = t.level(e, now, b)
+	t.keep(e, b)
 	return changed
 }
 
-// Depart ends the entry with an id, for a reason of RFC 6665 §4.1.3. It reports
-// whether there was one that could end.
+// refuse takes a subscription out that is refused. What was stored of a watcher, and
+// one that waits, are over with that.
+func (t *Table) refuse(e *Entry, id string, now time.Time, b *store.Batch) bool {
+	if m := t.members[id]; m != nil {
+		return t.leave(m, "rejected", now, b)
+	}
+	return e != nil && len(e.members) == 0 && t.Apply(e, "rejected", now, b)
+}
+
+// Depart ends a subscription, for a reason of RFC 6665 §4.1.3. It reports whether
+// that ends the entry or changes it.
 func (t *Table) Depart(id, reason string, now time.Time, b *store.Batch) bool {
-	e := t.Get(id)
-	if e == nil || e.Status == Waiting {
+	m := t.members[id]
+	if m == nil {
 		return false
 	}
-	if _, ok := transitions[e.Status][reason]; !ok || reason == "subscribe" || reason == "approved" {
+	if _, ok := transitions[m.of.Status][reason]; !ok || reason == "subscribe" || reason == "approved" {
 		reason = "deactivated"
 	}
-	return t.Apply(e, reason, now, b)
+	return t.leave(m, reason, now, b)
 }
 
-// Review asks again about everybody. Watchers with a subscription of their own
-// that are refused now are left to the notifier, which ends it and says so.
+// Review asks again about everybody. Subscriptions that are refused now are left to
+// the notifier, which ends them and says so; lists have nobody who would.
 func (t *Table) Review(decide func(watcher string) event.State, now time.Time, b *store.Batch) (changed bool) {
 	for _, e := range t.All() {
-		if cause := verdict(e, decide(e.Watcher.Watcher)); cause != "" {
-			changed = t.Apply(e, cause, now, b) || changed
-		}
+		changed = t.judge(e, decide(e.Watcher.Watcher), now, b) || changed
 	}
 	return changed
+}
+
+// judge does to an entry what a decision means for it (RFC 5025 §3.2.1).
+func (t *Table) judge(e *Entry, shown event.State, now time.Time, b *store.Batch) (changed bool) {
+	switch {
+	case e.Status == Waiting:
+		if shown == event.Pending {
+			return false
+		}
+		cause := "approved"
+		if shown == event.Terminated {
+			cause = "rejected"
+		}
+		return t.Apply(e, cause, now, b)
+	case shown == event.Terminated:
+		for _, m := range slices.Clone(e.members) {
+			m.shown = event.Terminated
+			if m.list {
+				changed = t.leave(m, "rejected", now, b) || changed
+			}
+		}
+		return changed
+	}
+	for _, m := range e.members {
+		m.shown = shown
+	}
+	cause := causeOf(e.Status, shown)
+	return cause != "" && t.Apply(e, cause, now, b)
 }
 
 // Close ends all entries: the resource is gone.
@@ -63,19 +96,6 @@ func (t *Table) Close(now time.Time, b *store.Batch) (changed bool) {
 	return changed
 }
 
-// verdict is the event that a decision means for an entry (RFC 5025 §3.2.1).
-func verdict(e *Entry, shown event.State) string {
-	switch {
-	case e.Status == Waiting && shown == event.Active:
-		return "approved"
-	case e.Status == Waiting && shown == event.Pending:
-		return ""
-	case shown == event.Terminated && e.Status != Waiting && !e.List:
-		return ""
-	}
-	return causeOf(e.Status, shown)
-}
-
 func statusOf(s event.State) string {
 	if s == event.Active {
 		return Active
@@ -83,11 +103,10 @@ func statusOf(s event.State) string {
 	return Pending
 }
 
-// causeOf is the event that leads from a status to what is shown, "" for none.
+// causeOf is the event that leads a live watcher from a status to what is shown, ""
+// for none.
 func causeOf(status string, shown event.State) string {
 	switch {
-	case shown == event.Terminated:
-		return "rejected"
 	case status == Pending && shown == event.Active:
 		return "approved"
 	case status == Active && shown == event.Pending:

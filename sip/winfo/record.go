@@ -23,9 +23,8 @@ func (p recorded) Open(ctx context.Context, s *event.Subscription) (event.Source
 	inner, err := p.Package.Open(ctx, s)
 	if err != nil {
 		if s.Restored {
-			var b store.Batch
-			p.r.depart(s.Resource, ID(s.ID), "rejected", &b)
-			p.r.settle(s.Resource, false, b)
+			src := &recording{r: p.r, s: s}
+			p.r.admit(s.Resource, src.member(), event.Terminated)
 		}
 		return nil, err
 	}
@@ -43,7 +42,7 @@ type recording struct {
 	r      *Records
 	s      *event.Subscription
 	state  event.State // as decided at first
-	stored bool        // as pending, with the subscription
+	stored bool        // as pending, with the subscription, just now
 }
 
 // View implements event.Source.
@@ -62,7 +61,8 @@ func (src *recording) list(shown event.State) {
 	if shown == event.Terminated || src.s.Fetch && shown == event.Active {
 		return
 	}
-	src.r.admit(src.s.Resource, src.entry(), shown)
+	src.r.admit(src.s.Resource, src.member(), shown)
+	src.stored = false // from now on the table sees to it
 }
 
 // Record implements event.Recorder: that somebody asks to be let in must last.
@@ -73,16 +73,8 @@ func (src *recording) Record(b *store.Batch) {
 	if src.state != event.Pending {
 		return
 	}
-	e := src.entry()
-	d := src.r.obtain(e.Presentity)
-	if old := d.table.Get(e.ID); old != nil {
-		if old.Status != Pending {
-			return
-		}
-		e.Cause, e.Since = old.Cause, old.Since
-	}
-	b.Watchers = append(b.Watchers, d.table.Row(e.Watcher))
-	src.stored = true
+	m := src.member()
+	src.stored = src.r.obtain(m.Presentity).table.Record(&m, b)
 }
 
 // Ended implements event.Source.
@@ -125,16 +117,16 @@ func (r *Records) judge(w event.Watch) {
 	if state == event.Active && !w.Expires.After(now) {
 		return // a poll by one who is let in
 	}
-	r.admit(w.Resource, Entry{List: true, Watcher: store.Watcher{
+	r.admit(w.Resource, Member{List: true, Watcher: store.Watcher{
 		Presentity: w.Resource, Event: r.event, ID: ID(w.ID), Watcher: w.Watcher,
 		DisplayName: w.DisplayName, Since: now, Expires: w.Expires,
 	}}, state)
 }
 
-// entry is the entry of this subscription.
-func (src *recording) entry() Entry {
+// member is this subscription as its watcher's entry has it.
+func (src *recording) member() Member {
 	s := src.s
-	return Entry{Stored: src.stored, Watcher: store.Watcher{
+	return Member{Stored: src.stored, Watcher: store.Watcher{
 		Presentity: s.Resource, Event: src.r.event, ID: ID(s.ID), Watcher: s.Watcher,
 		DisplayName: s.DisplayName, Status: Pending, Cause: "subscribe",
 		Since: s.Created, Expires: s.Expires,

@@ -113,12 +113,12 @@ func (r *Records) decide(ctx context.Context, resource, watcher string) event.St
 	return state
 }
 
-func (r *Records) admit(resource string, e Entry, shown event.State) {
+func (r *Records) admit(resource string, m Member, shown event.State) {
 	d := r.obtain(resource)
 	var b store.Batch
-	changed := d.table.Admit(e, shown, time.Now(), &b)
+	changed := d.table.Admit(m, shown, time.Now(), &b)
 	r.settle(resource, changed, b)
-	r.arm(d, resource, e.End())
+	r.arm(d, resource, m.End())
 }
 
 // depart ends the entry of a subscription; rows go into out.
@@ -153,7 +153,7 @@ func (r *Records) again(d *room, resource string) {
 	changed := d.table.Review(func(watcher string) event.State { return r.decide(ctx, resource, watcher) }, time.Now(), &b)
 	r.settle(resource, changed, b)
 	for id, w := range d.watches {
-		if d.table.Get(ID(id)) == nil {
+		if !d.table.Holds(ID(id)) {
 			r.judge(w) // blocked until now, perhaps
 		}
 	}
@@ -223,7 +223,9 @@ func Restore(ctx context.Context, st Store, all ...*Records) error {
 		for _, row := range list {
 			r.cfg.Pool.Post(shard.Index(row.Presentity), func() {
 				d := r.obtain(row.Presentity)
-				d.table.Restore(row, now)
+				var b store.Batch
+				d.table.Restore(row, now, &b)
+				r.settle(row.Presentity, false, b)
 				r.arm(d, row.Presentity, now.Add(Grace))
 			})
 		}

@@ -269,7 +269,8 @@ func TestRecordedLists(t *testing.T) {
 		h.decided(bo, event.Terminated)
 		h.expect("bo terminated rejected")
 		h.decided(bo, event.Active)
-		h.expect("bo active subscribe")
+		h.expect("bo terminated rejected", "bo active subscribe")
+		time.Sleep(Remembered)
 		w.Expires = time.Now().Add(2 * time.Hour)
 		h.r.Watch(w) // a refresh
 		h.expect("bo active subscribe")
@@ -289,6 +290,27 @@ func TestRecordedLists(t *testing.T) {
 		h.r.Watch(event.Watch{ID: "poll", Resource: amy, Watcher: cy, Expires: time.Now()})
 		h.r.Unwatch(amy, "poll", "timeout")
 		h.expect()
+	})
+}
+
+// Whatever somebody watches with is one entry.
+func TestRecordedOnce(t *testing.T) {
+	inHall(t, 10, func(h *hall) {
+		first := h.subscribe("s1", bo, time.Hour)
+		id := h.r.Watchers(amy)[0].ID
+		second := h.subscribe("s2", bo, 2*time.Hour)
+		h.r.Watch(event.Watch{ID: "list", Resource: amy, Watcher: bo, Expires: time.Now().Add(time.Minute)})
+		h.expect("bo pending subscribe")
+		h.end(first, "timeout")
+		h.decided(bo, event.Active)
+		h.expect("bo active approved")
+		h.decided(bo, event.Terminated)
+		h.expect("bo active approved") // until the notifier has told it
+		h.end(second, "rejected")
+		h.expect("bo terminated rejected")
+		if got := h.r.Watchers(amy)[0].ID; got != id {
+			t.Errorf("id %s, was %s", got, id)
+		}
 	})
 }
 

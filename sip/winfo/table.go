@@ -46,12 +46,14 @@ var transitions = map[string]map[string]string{
 	},
 }
 
-// Entry is a live entry of a Table: one subscription, or what is left of one that
-// nobody decided about. Its fields change on the shard of the resource only.
+// Entry is a live entry of a Table: an authenticated watcher with all its
+// subscriptions, an anonymous one, or what is left of a watcher that nobody decided
+// about. Its fields change on the shard of the resource only.
 type Entry struct {
 	store.Watcher
-	List   bool // watches through a list
-	Stored bool // has a row in the store
+	stored  bool      // has a row in the store
+	kept    time.Time // the row does for subscriptions until then
+	members []*member // its subscriptions, in the order they came
 }
 
 // Limits bound a Table.
@@ -67,11 +69,13 @@ type Limits struct {
 type Table struct {
 	limits Limits
 
-	mu   sync.Mutex
-	live map[string]*Entry
-	gone []departed
-
+	mu    sync.Mutex
+	live  map[string]*Entry // by id
+	gone  []departed
 	waits int // live entries that wait
+
+	named   map[string]*Entry  // live entries by watcher, but for anonymous ones
+	members map[string]*member // subscriptions of live entries, by id
 }
 
 type departed struct {
@@ -81,18 +85,18 @@ type departed struct {
 
 // NewTable returns an empty table.
 func NewTable(limits Limits) *Table {
-	return &Table{limits: limits, live: make(map[string]*Entry)}
+	return &Table{
+		limits: limits, live: make(map[string]*Entry),
+		named: make(map[string]*Entry), members: make(map[string]*member),
+	}
 }
 
-// ID names a watcher for the life of its subscription without telling of the
-// dialog (RFC 3858 §3).
+// ID names a subscription without telling of the dialog (RFC 3858 §3). The first one
+// of a watcher gives its entry the id.
 func ID(subscription string) string {
 	sum := sha256.Sum256([]byte(subscription))
 	return "w" + hex.EncodeToString(sum[:8])
 }
-
-// Get returns the live entry with an id, or nil.
-func (t *Table) Get(id string) *Entry { return t.live[id] }
 
 // All lists the live entries in a stable order.
 func (t *Table) All() []*Entry {
@@ -108,52 +112,12 @@ func order(a, b store.Watcher) int {
 	return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID))
 }
 
-// join adds an entry and makes the batch remember it when it is pending. Of the
-// same watcher, an entry that waits gives way (RFC 3857 §4.7.1).
-func (t *Table) join(e *Entry, status string, now time.Time, b *store.Batch) bool {
-	changed := false
-	for _, old := range t.waiting(e.Watcher.Watcher) {
-		changed = t.Apply(old, "giveup", now, b) || changed
-	}
-	if len(t.live) >= t.limits.Live {
-		if e.Stored {
-			b.DropWatchers = append(b.DropWatchers, e.Key())
-		}
-		return changed
-	}
-	t.mu.Lock()
-	e.Status, e.Cause = status, "subscribe"
-	t.live[e.ID] = e
-	t.mu.Unlock()
-	if !e.Stored {
-		t.save(e, b)
-	}
-	return true
-}
-
-// waiting lists the entries of one watcher that wait, in a stable order.
-func (t *Table) waiting(who string) (idle []*Entry) {
-	if t.waits == 0 {
-		return nil // as nearly always
-	}
-	for _, e := range t.live {
-		if e.Status == Waiting && e.Watcher.Watcher == who {
-			idle = append(idle, e)
-		}
-	}
-	slices.SortFunc(idle, func(a, b *Entry) int { return order(a.Watcher, b.Watcher) })
-	return idle
-}
-
 // Apply moves an entry on by an event of RFC 3857 §4.7.1. It reports false when
 // nothing changes.
 func (t *Table) Apply(e *Entry, cause string, now time.Time, b *store.Batch) bool {
 	next, ok := transitions[e.Status][cause]
 	if !ok {
 		return false
-	}
-	if next == Waiting && t.stillWatches(e) {
-		next, cause = Terminated, "giveup"
 	}
 	t.mu.Lock()
 	if e.Status == Waiting {
@@ -169,22 +133,14 @@ func (t *Table) Apply(e *Entry, cause string, now time.Time, b *store.Batch) boo
 		t.remember(e, now)
 	}
 	t.mu.Unlock()
+	if next == Terminated {
+		t.release(e)
+	}
 	t.save(e, b)
 	if next == Waiting {
 		t.trim(now, b)
 	}
 	return true
-}
-
-// stillWatches reports whether the same watcher has another subscription, which
-// asks for a decision as well as an entry that waits would.
-func (t *Table) stillWatches(e *Entry) bool {
-	for _, other := range t.live {
-		if other != e && other.Watcher.Watcher == e.Watcher.Watcher && other.Status != Waiting {
-			return true
-		}
-	}
-	return false
 }
 
 // remember keeps a terminated watcher for those who are told of changes only.
@@ -213,41 +169,6 @@ func (t *Table) trim(now time.Time, b *store.Batch) {
 	}
 }
 
-// save puts into the batch what has to last: who is pending or waits. Who is
-// active comes back with the subscription.
-func (t *Table) save(e *Entry, b *store.Batch) {
-	key := e.Key()
-	switch {
-	case e.Status == Pending || e.Status == Waiting:
-		e.Stored = true
-		b.DropWatchers = slices.DeleteFunc(b.DropWatchers, func(k store.WatcherKey) bool { return k == key })
-		b.Watchers = append(b.Watchers, t.Row(e.Watcher))
-	case e.Stored:
-		e.Stored = false
-		b.Watchers = slices.DeleteFunc(b.Watchers, func(r store.Watcher) bool { return r.Key() == key })
-		b.DropWatchers = append(b.DropWatchers, key)
-	}
-}
-
-// Row is the durable form. It outlives a pending subscription, so that one that
-// ends while the server is down still leaves a watcher that waits.
-func (t *Table) Row(w store.Watcher) store.Watcher {
-	if w.Status == Pending {
-		w.Expires = w.Expires.Add(t.limits.GiveUp)
-	}
-	return w
-}
-
-// extend takes over what a refresh says.
-func (t *Table) extend(e, refreshed *Entry) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e.Expires, e.List = refreshed.Expires, refreshed.List
-	if refreshed.DisplayName != "" {
-		e.DisplayName = refreshed.DisplayName
-	}
-}
-
 // End is when the entry is over unless somebody says otherwise.
 func (e *Entry) End() time.Time {
 	if e.Status == Waiting {
@@ -259,13 +180,14 @@ func (e *Entry) End() time.Time {
 // Expire moves on whoever is over.
 func (t *Table) Expire(now time.Time, b *store.Batch) (changed bool) {
 	for _, e := range t.All() {
-		if t.live[e.ID] != e || e.End().After(now) {
+		if e.End().After(now) {
 			continue
 		}
 		cause := "timeout"
 		if e.Status == Waiting {
 			cause = "giveup"
 		}
+		t.discharge(e)
 		changed = t.Apply(e, cause, now, b) || changed
 	}
 	return changed
@@ -284,20 +206,6 @@ func (t *Table) Deadline() (at time.Time) {
 // Idle reports whether there is nothing to remember.
 func (t *Table) Idle(now time.Time) bool {
 	return len(t.live) == 0 && !slices.ContainsFunc(t.gone, func(d departed) bool { return d.until.After(now) })
-}
-
-// Restore puts back an entry as it was stored. Who was pending is so until the
-// subscription comes back; if it does not, it ended meanwhile and the watcher waits.
-func (t *Table) Restore(row store.Watcher, now time.Time) {
-	if row.Status == Pending {
-		row.Expires = now
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if row.Status == Waiting {
-		t.waits++
-	}
-	t.live[row.ID] = &Entry{Watcher: row, Stored: true}
 }
 
 // List is for watcher information, on any goroutine.
