@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"rollcall/internal/sipuri"
@@ -107,7 +108,13 @@ func (p *plan) removeAll() *refusal {
 // outOfOrder is RFC 3261 §10.3 step 7: within one Call-ID only a higher CSeq may
 // change a binding.
 func (p *plan) outOfOrder(b store.Binding) bool {
-	return b.CallID == p.req.CallID && p.req.CSeq <= b.CSeq && !p.mine[b.ID]
+	return b.CallID == p.req.CallID && p.req.CSeq <= b.CSeq && !p.mine[b.ID] && !p.startsOver()
+}
+
+// startsOver: libpurple has the same Call-ID after each start and counts from 1 in
+// it. After a crash it would be locked out until its old binding expires.
+func (p *plan) startsOver() bool {
+	return strings.HasPrefix(p.req.Header("User-Agent"), "Purple/") && p.req.CSeq <= 3 // two may be challenged
 }
 
 func (p *plan) apply(c contact) *refusal {
