@@ -269,6 +269,7 @@ func nearFlags(t *testing.T, sip string, n *notifier) []string {
 
 // A list with members in a domain whose server does everything that servers do.
 func TestForeignMembers(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"udp", "tcp"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
@@ -407,6 +408,7 @@ func TestForeignRestarts(t *testing.T) {
 
 // Two Rollcalls: alice's list has bob, who is with the other one.
 func TestForeignRollcall(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		t.Run(map[bool]string{false: "TCP", true: "MutualTLS"}[secure], func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 
 // What several devices, calls and documents make of one user, as watchers are told.
 func TestCompositionRows(t *testing.T) {
+	t.Parallel()
 	all := venues(t, "--settle-window", "0s")
 	playAll(t, all[1:2], []row{
 		{name: "a call shows and hides nothing", play: callInPresence},

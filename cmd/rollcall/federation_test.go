@@ -181,6 +181,7 @@ func (d *foreignDialog) resume() {
 }
 
 func TestFederation(t *testing.T) {
+	t.Parallel()
 	for _, secure := range []bool{false, true} {
 		t.Run(map[bool]string{false: "TCP", true: "MutualTLS"}[secure], func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ import (
 // A server on the open Internet: whatever comes, it answers properly or not at all,
 // others are served meanwhile, and neither memory nor log grow with it.
 func TestHostileInput(t *testing.T) {
+	t.Parallel()
 	all := venues(t)
 	host := all[0].server
 	before := resident(t, host)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // answered: bindings, publications and subscriptions are there after a restart,
 // and no dialog is told anything with a number that it has seen.
 func TestKillUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		args func(t *testing.T) []string
@@ -41,6 +43,9 @@ func TestKillUnderLoad(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Second)
+			for deadline := time.Now().Add(patience); answers(all) < 4*len(all) && time.Now().Before(deadline); {
+				time.Sleep(10 * time.Millisecond)
+			}
 			s.kill()
 			close(dead)
 			busy.Wait()
@@ -74,6 +79,16 @@ type worker struct {
 	contacts []string
 	tags     []string // of publications
 	watched  []*dialog
+	answers  atomic.Int32 // 200 so far
+}
+
+// answers returns how much has been answered to all of them.
+func answers(all []*worker) int {
+	n := 0
+	for _, w := range all {
+		n += int(w.answers.Load())
+	}
+	return n
 }
 
 func (w *worker) work() {
@@ -122,6 +137,7 @@ func (w *worker) ask(r request) *message {
 			case m.method() == "NOTIFY":
 				w.note(m)
 			case m.status() == 200:
+				w.answers.Add(1)
 				return m
 			default:
 				w.c.t.Errorf("%s:\n%s", r.method, m)

@@ -129,6 +129,7 @@ func (c *cable) hang() {
 // While the database is away what must be durable gets 503, the rest goes on; when
 // it is back everything is as it was.
 func TestDatabaseOutage(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		begin  func(*cable)

@@ -13,6 +13,7 @@ const quiet = 200 * time.Millisecond
 
 // Rules that change while somebody watches: RFC 5025 §3.2.1, RFC 3857 §4.7.1.
 func TestPolicyRows(t *testing.T) {
+	t.Parallel()
 	var rows []row
 	for _, from := range []string{"confirm", "polite-block", "allow"} {
 		for _, to := range []string{"block", "confirm", "polite-block", "allow"} {

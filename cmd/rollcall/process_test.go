@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,15 @@ import (
 // testDir holds the program under test.
 var testDir string
 
+// atOnce is how many parallel tests run at once: they wait for processes and for
+// time to pass, hardly for the processor.
+const atOnce = "8"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set(atOnce)
+	}
 	dir, err := os.MkdirTemp("", "rollcall-test")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -8,6 +8,7 @@ import (
 
 // PUBLISH and what becomes of it: RFC 3903, RFC 5264, RFC 4827, composition.
 func TestPublishRows(t *testing.T) {
+	t.Parallel()
 	playAll(t, venues(t, "--min-expires", "60s", "--pacing", "off"), []row{
 		{name: "matrix", play: publishMatrix},
 		{name: "refused", play: publishRefusals},

@@ -9,6 +9,7 @@ import (
 
 // REGISTER, digest, outbound and GRUU: RFC 3261 §10 and §22, RFC 5626, RFC 5627.
 func TestRegisterRows(t *testing.T) {
+	t.Parallel()
 	playAll(t, venues(t, "--min-expires", "300s"), []row{
 		{name: "one of two contacts is removed", play: removesOneContact},
 		{name: "star", play: star},

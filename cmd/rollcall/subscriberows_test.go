@@ -10,6 +10,7 @@ import (
 
 // SUBSCRIBE and NOTIFY: RFC 6665, RFC 3856, RFC 3857, RFC 5839, RFC 6446.
 func TestSubscribeRows(t *testing.T) {
+	t.Parallel()
 	playAll(t, venues(t, "--min-expires", "300s", "--pacing", "off"), []row{
 		{name: "lifetimes", play: lifetimes},
 		{name: "refused", play: refusals},

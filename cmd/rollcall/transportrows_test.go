@@ -11,6 +11,7 @@ import (
 
 // Transports and MESSAGE: RFC 3261 §18, RFC 3581, RFC 5626 §3.5, RFC 3428, RFC 3325.
 func TestTransportRows(t *testing.T) {
+	t.Parallel()
 	playAll(t, venues(t), []row{
 		{name: "response goes back where the request came from", play: symmetric},
 		{name: "ping", only: streams, play: pings},
@@ -206,6 +207,11 @@ func capabilities(t *testing.T, v *venue) {
 		if !strings.Contains(strings.Join(m.header.Values(name), ","), part) {
 			t.Errorf("no %s: %s in\n%s", name, part, m)
 		}
+	}
+	// RFC 4475 §3.3.5; Proxy-Require is not for who answers itself.
+	c.raw(bare(c, "OPTIONS") + "Require: path, magic, more\r\nProxy-Require: spell\r\nContent-Length: 0\r\n\r\n")
+	if m := c.answer(); m.status() != 420 || m.get("Unsupported") != "magic, more" {
+		t.Errorf("got\n%s", m)
 	}
 	c.raw(strings.Replace(bare(c, "DANCE"), "sip:"+domain+" SIP", c.aor()+" SIP", 1) + "Content-Length: 0\r\n\r\n")
 	if m := c.answer(); m.status() != 501 {
