@@ -3,9 +3,14 @@ package event
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"rollcall/internal/wheel"
+	"rollcall/sip/wire"
 )
+
+// timerJ is how long a transaction may go on: 64*T1.
+const timerJ = 32 * time.Second
 
 // room is what one shard keeps of its subscriptions. Only its goroutine touches
 // it, except for what mu guards.
@@ -17,6 +22,7 @@ type room struct {
 
 	unsaved []*Subscription // wait for write-back
 	saver   wheel.Timer
+	saved   int    // rows last written back
 	head    []byte // reused by every NOTIFY
 
 	mu        sync.Mutex
@@ -55,6 +61,7 @@ func (r *room) link(s *Subscription) {
 	if others := r.byResource[k]; len(others) > 0 {
 		s.Resource = others[0].Resource // one string for all
 	}
+	s.n.quota.share(s)
 	s.index = int32(len(r.byResource[k]))
 	r.byResource[k] = append(r.byResource[k], s)
 	r.byTag[s.ID] = s
@@ -94,9 +101,11 @@ func (r *room) each(k resourceKey, fn func(*Subscription)) {
 	}
 }
 
-// merged reports whether an initial SUBSCRIBE has come before, on another path
-// (RFC 3261 §8.2.2.2).
-func (r *room) merged(callID, remoteTag string, cseq uint32) bool {
-	s := r.byCall[callKey(callID, remoteTag)]
-	return s != nil && s.dialog.firstCSeq == cseq && s.dialog.callID() == callID && s.dialog.remoteTag() == remoteTag
+// merged reports whether an initial SUBSCRIBE of the same watcher has come before,
+// on another path, in a transaction that may still go on (RFC 3261 §8.2.2.2). All
+// copies of libpurple choose the same Call-IDs and tags, anew after each start.
+func (r *room) merged(req *wire.Request, resource, watcher string) bool {
+	s := r.byCall[callKey(req.CallID, req.From.Tag())]
+	return s != nil && s.Resource == resource && s.Watcher == watcher && time.Since(s.Created) < timerJ &&
+		s.dialog.firstCSeq == req.CSeq && s.dialog.callID() == req.CallID && s.dialog.remoteTag() == req.From.Tag()
 }

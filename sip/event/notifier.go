@@ -93,7 +93,7 @@ func New(cfg Config) *Notifier {
 	n := &Notifier{
 		cfg:     cfg,
 		entries: make(map[string]*entry),
-		quota:   quota{limit: orDefault(cfg.MaxPerWatcher, defaultMaxPerWatcher), held: make(map[string]int)},
+		quota:   quota{limit: orDefault(cfg.MaxPerWatcher, defaultMaxPerWatcher), held: make(map[string]*holding)},
 		landed:  make(chan struct{}, 1),
 	}
 	for i := range n.rooms {

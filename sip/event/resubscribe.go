@@ -107,6 +107,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 		return refusalOf(err)
 	}
 	n.reroute(s)
+	n.quota.share(s)
 	n.arm(s, s.Expires)
 	if n.unchanged(s) {
 		n.grant(req, s, 204, granted)

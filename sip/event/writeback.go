@@ -6,9 +6,14 @@ import (
 	"rollcall/internal/store"
 )
 
-// saveEvery is how far the stored state and tag of a view may lag behind. What a
-// crash loses costs one NOTIFY that was not needed.
-const saveEvery = 5 * time.Second
+// How far the stored state and tag of a view may lag behind: saveEvery when there is
+// much to write, less the less there is. What a crash loses costs one NOTIFY that was
+// not needed.
+const (
+	saveEvery = 5 * time.Second
+	saveFirst = time.Second / 2
+	savePace  = 20 * time.Millisecond // more for each row the last time
+)
 
 // saveBatch bounds the rows of one deferred batch.
 const saveBatch = 256
@@ -28,7 +33,8 @@ func (n *Notifier) saveLater(s *Subscription) {
 }
 
 func (n *Notifier) saveSoon(r *room, shardIndex int) {
-	n.cfg.Wheel.Set(&r.saver, time.Now().Add(saveEvery), func() {
+	wait := min(saveEvery, saveFirst+time.Duration(r.saved)*savePace)
+	n.cfg.Wheel.Set(&r.saver, time.Now().Add(wait), func() {
 		n.cfg.Pool.Post(shardIndex, func() { n.save(r) })
 	})
 }
@@ -38,6 +44,7 @@ func (n *Notifier) saveSoon(r *room, shardIndex int) {
 func (n *Notifier) save(r *room) {
 	var b store.Batch
 	waiting := r.unsaved[:0]
+	r.saved = 0
 	for _, s := range r.unsaved {
 		if s.sending.inFlight && !s.sending.over {
 			waiting = append(waiting, s)
@@ -47,6 +54,7 @@ func (n *Notifier) save(r *room) {
 		if s.sending.over {
 			continue // its row has been dropped
 		}
+		r.saved++
 		b.Subscriptions = append(b.Subscriptions, s.row())
 		if len(b.Subscriptions) == saveBatch {
 			n.cfg.Store.Defer(b)
