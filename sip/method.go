@@ -61,8 +61,16 @@ func (s *Server) message(ctx context.Context, req *wire.Request, t target, who a
 // answerOptions tells what we can do (RFC 3261 §11.2), for any address of ours,
 // known or not: so nobody learns who has an account.
 func (s *Server) answerOptions(req *wire.Request) {
+	// RFC 4475 §3.3.5
+	if unknown := req.Unsupported(extensions...); len(unknown) > 0 {
+		s.respond(req, wire.Response{Status: 420, Headers: []wire.Header{{Name: "Unsupported", Value: strings.Join(unknown, ", ")}}})
+		return
+	}
 	s.respond(req, wire.Response{Status: 200, Headers: s.options})
 }
+
+// extensions are the option-tags that mean something to one method or another.
+var extensions = []string{"eventlist", "recipient-list-subscribe", "path", "outbound", "gruu"}
 
 // capabilities are the headers of a 200 to OPTIONS.
 func capabilities(events []string) []wire.Header {
@@ -71,7 +79,7 @@ func capabilities(events []string) []wire.Header {
 		{Name: "Accept", Value: "application/pidf+xml, application/pidf-diff+xml, application/simple-filter+xml, application/resource-lists+xml, text/plain, message/cpim"},
 		{Name: "Accept-Encoding", Value: "identity"},
 		{Name: "Accept-Language", Value: "en"},
-		{Name: "Supported", Value: "eventlist, recipient-list-subscribe, path, outbound, gruu"},
+		{Name: "Supported", Value: strings.Join(extensions, ", ")},
 		{Name: "Allow-Events", Value: strings.Join(events, ", ")},
 	}
 }

@@ -176,3 +176,16 @@ func remoteTarget(req *wire.Request) (string, *Refusal) {
 	}
 	return strings.Clone(raw), nil
 }
+
+// routeSet returns what a SUBSCRIBE wants its NOTIFY requests to pass (RFC 3261
+// §12.1.1), apart from the message.
+func routeSet(req *wire.Request) ([]string, *Refusal) {
+	routes, err := req.RouteSet("Record-Route")
+	if err != nil {
+		return nil, &Refusal{Status: 400, Reason: "Bad Record-Route"}
+	}
+	for i, route := range routes {
+		routes[i] = strings.Clone(route)
+	}
+	return routes, nil
+}

@@ -39,7 +39,11 @@ func FuzzHead(f *testing.F) {
 		if refusal != nil {
 			return
 		}
-		s := r.n.newSubscription(req, e, 0, amy, auth.Identity{AOR: bob})
+		routes, refusal := routeSet(req)
+		if refusal != nil {
+			return
+		}
+		s := r.n.newSubscription(req, e, 0, amy, routes, auth.Identity{AOR: bob})
 		s.Accept, s.dialog.target = ranges, target
 		s.source = nothing{}
 		r.n.outbound(s)

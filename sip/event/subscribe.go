@@ -48,7 +48,7 @@ func (n *Notifier) respond(req *wire.Request, resp wire.Response) {
 func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource string, who auth.Identity) *Refusal {
 	i := shard.Index(resource)
 	r := &n.rooms[i]
-	if r.merged(req.CallID, req.From.Tag(), req.CSeq) {
+	if r.merged(req, resource, who.AOR) {
 		return &Refusal{Status: 482, Reason: "Merged Request"}
 	}
 	e, refusal := n.packageOf(req)
@@ -60,6 +60,10 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 		return refusal
 	}
 	target, refusal := remoteTarget(req)
+	if refusal != nil {
+		return refusal
+	}
+	routes, refusal := routeSet(req)
 	if refusal != nil {
 		return refusal
 	}
@@ -78,7 +82,7 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 	if len(r.byResource[resourceKey{e.event, resource}]) >= n.cfg.MaxPerResource {
 		return &Refusal{Status: 503, Reason: "Too Many Watchers Of This Resource", Headers: retryAfter(time.Minute)}
 	}
-	s := n.newSubscription(req, e, i, resource, who)
+	s := n.newSubscription(req, e, i, resource, routes, who)
 	s.Accept, s.Body, s.BodyNew = accept, body, len(body) > 0
 	s.Expires = s.Created.Add(granted)
 	s.Fetch = granted == 0
@@ -108,7 +112,7 @@ func (n *Notifier) subscribe(ctx context.Context, req *wire.Request, resource st
 
 // newSubscription takes from the first SUBSCRIBE what stays over the life of the
 // dialog. Strings are copied: they would keep the whole message in memory.
-func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, resource string, who auth.Identity) *Subscription {
+func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, resource string, routes []string, who auth.Identity) *Subscription {
 	name := who.DisplayName
 	if name == "" {
 		name = req.From.Display
@@ -122,9 +126,7 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 		Flow: req.Flow, Created: time.Now(), Shard: shardIndex,
 		n: n, entry: e,
 	}
-	for _, route := range req.Values("Record-Route") {
-		s.dialog.routes = append(s.dialog.routes, strings.Clone(route))
-	}
+	s.dialog.routes = routes
 	s.dialog.setHead(s.ID, s.Event, s.EventID, req.To.URI, req.From.URI, req.From.Tag(), req.CallID)
 	s.dialog.firstCSeq, s.dialog.remoteCSeq = req.CSeq, req.CSeq
 	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
@@ -203,9 +205,12 @@ func (n *Notifier) packageOf(req *wire.Request) (*entry, *Refusal) {
 	return e, nil
 }
 
+// acceptOf returns the media ranges of Accept. One that is there and names none
+// takes nothing (RFC 3261 §20.1).
 func acceptOf(req *wire.Request, e *entry) ([]string, *Refusal) {
 	accept := parseAccept(req, e.terms.ContentTypes)
-	if !acceptable(accept, e.terms.ContentTypes) {
+	nothing := len(accept) == 0 && len(req.Each("Accept")) > 0
+	if nothing || !acceptable(accept, e.terms.ContentTypes) {
 		return nil, &Refusal{Status: 406, Headers: []wire.Header{{Name: "Accept", Value: strings.Join(e.terms.ContentTypes, ", ")}}}
 	}
 	return accept, nil

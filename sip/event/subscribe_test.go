@@ -22,11 +22,15 @@ func TestRefusals(t *testing.T) {
 		{"no Event, §4.2.1.1", sub{event: "-"}, 489, "Allow-Events: presence"},
 		{"Accept that nothing satisfies, §4.1.2.1", sub{extra: "Accept: application/foo\r\n"}, 406, ""},
 		{"Accept with q=0", sub{extra: "Accept: application/foo, application/pidf+xml;q=0.0\r\n"}, 406, ""},
+		{"Accept of nothing, RFC 3261 §20.1", sub{extra: "Accept: \r\n"}, 406, ""},
+		{"Accept with q=0 alone", sub{extra: "Accept: application/pidf+xml;q=0\r\n"}, 406, ""},
 		{"unknown option, RFC 3261 §8.2.2.3", sub{extra: "Require: eventlist, magic\r\n"}, 420, "Unsupported: magic"},
 		{"Require before Event", sub{event: "foo", extra: "Require: magic\r\n"}, 420, "Unsupported: magic"},
 		{"no Contact, RFC 3261 §12.1.1", sub{contact: "-"}, 400, ""},
 		{"Contact is no SIP URI", sub{contact: "<mailto:bob@example.test>"}, 400, ""},
 		{"two Contacts", sub{contact: "<sip:a@192.0.2.9>, <sip:b@192.0.2.9>"}, 400, ""},
+		{"Record-Route is no address", sub{extra: "Record-Route: <sip:p.example.test;lr>, foo\r\n"}, 400, ""},
+		{"Record-Route is no SIP URI", sub{extra: "Record-Route: <tel:+1>\r\n"}, 400, ""},
 		{"unknown dialog, RFC 3261 §12.2.2", sub{toTag: "0012345678901234ff"}, 481, ""},
 		{"foreign To tag", sub{toTag: "whatever"}, 481, ""},
 		{"body too large", sub{body: strings.Repeat("x", maxBody+1)}, 413, ""},
@@ -162,6 +166,19 @@ func TestMergedRequest(t *testing.T) {
 		r.subscribe(sub{cseq: 8})
 		if log := r.take(); len(log) != 2 || log[0].status() != 200 {
 			t.Fatalf("got %s: another CSeq is another subscription", describe(log))
+		}
+		r.subscribe(sub{cseq: 8, who: "sip:carol@example.test"})
+		if log := r.take(); len(log) != 2 || log[0].status() != 200 {
+			t.Fatalf("got %s: two copies of libpurple begin alike", describe(log))
+		}
+		r.subscribe(sub{cseq: 8, who: "sip:carol@example.test"})
+		if log := r.take(); len(log) != 1 || log[0].status() != 482 {
+			t.Fatalf("got %s, want 482", describe(log))
+		}
+		time.Sleep(timerJ)
+		r.subscribe(sub{cseq: 8, who: "sip:carol@example.test"})
+		if log := r.take(); len(log) != 2 || log[0].status() != 200 {
+			t.Fatalf("got %s: the transaction is over", describe(log))
 		}
 	})
 }

@@ -56,9 +56,13 @@ func (r *Registrar) register(ctx context.Context, req *wire.Request, aor string,
 	if len(req.Contacts) == 0 && !req.ContactStar {
 		return current, nil
 	}
+	path, err := req.RouteSet("Path")
+	if err != nil {
+		return nil, refuse(400, "Bad Path")
+	}
 	p := &plan{
 		r: r, req: req, aor: aor, now: now,
-		path: req.Values("Path"), all: slices.Clone(current), mine: map[string]bool{},
+		path: path, all: slices.Clone(current), mine: map[string]bool{},
 	}
 	p.firstHop = len(p.path) == 0 && len(req.Values("Via")) == 1
 	p.direct = p.firstHop && !who.Trusted

@@ -1,10 +1,24 @@
 package wire
 
 import (
+	"fmt"
 	"slices"
 
 	"rollcall/internal/sipuri"
 )
+
+// RouteSet returns what Record-Route or Path lists, in order: SIP addresses, which we
+// are to send later requests over.
+func (r *Request) RouteSet(name string) ([]string, error) {
+	routes := r.Values(name)
+	for _, route := range routes {
+		u, err := sipuri.Parse(AddrSpec(route))
+		if err != nil || u.Scheme != "sip" && u.Scheme != "sips" {
+			return nil, fmt.Errorf("%w: in %s", errGrammar, name)
+		}
+	}
+	return routes, nil
+}
 
 // Over returns the Request-URI of a request to target over a route set, and what
 // its Route header names: a strict router as the first hop wants its own address
