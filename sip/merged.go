@@ -23,9 +23,11 @@ type merges struct {
 
 var mergeSeed = maphash.MakeSeed()
 
+// mergeKey has the sender as well: all copies of libpurple choose the same Call-IDs
+// and tags after their start.
 type mergeKey struct {
-	method, callID, tag, about string
-	cseq                       uint32
+	method, from, callID, tag, about string
+	cseq                             uint32
 }
 
 // enter notes a request about a resource; merged: it has come with another branch.
@@ -38,7 +40,7 @@ func (m *merges) enter(req *wire.Request, about string) (forget func(), merged b
 	if now := time.Now(); now.Sub(m.since) > mergeFor || len(m.newer) >= maxMerges {
 		m.older, m.newer, m.since = m.newer, make(map[uint64]uint64), now
 	}
-	k := maphash.Comparable(mergeSeed, mergeKey{req.Method, req.CallID, req.From.Tag(), about, req.CSeq})
+	k := maphash.Comparable(mergeSeed, mergeKey{req.Method, req.From.URI, req.CallID, req.From.Tag(), about, req.CSeq})
 	branch := maphash.String(mergeSeed, req.Branch())
 	before, known := m.newer[k]
 	if !known {
