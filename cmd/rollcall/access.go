@@ -31,6 +31,20 @@ func delegates(cfg *config.Config) []xcap.Delegate {
 	return out
 }
 
+// mayRead tells who may read the documents of another in one application usage, by
+// the configuration.
+func mayRead(cfg *config.Config, auid string) func(user, owner string) bool {
+	grants, _ := cfg.Grants(cfg.Domain[0]) // checked by Normalize
+	type pair struct{ user, owner string }
+	may := make(map[pair]bool)
+	for _, g := range grants {
+		if g.AUID == "" || g.AUID == auid {
+			may[pair{g.User, g.Owner}] = true
+		}
+	}
+	return func(user, owner string) bool { return may[pair{user, owner}] }
+}
+
 // watching gives XCAP what presence knows of the watchers of a presentity.
 func (n *node) watching(presentity string) []usage.Watcher {
 	known := n.presence.Watchers(presentity)

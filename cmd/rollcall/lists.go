@@ -38,7 +38,7 @@ func (n *node) newLists(resolver *resourcelist.Resolver) *rls.Service {
 	return rls.New(rls.Config{
 		Documents: n.store, Claims: n.store, Users: n.users, Resolver: resolver,
 		Wheel: n.wheel, Domains: cfg.Domain, User: cfg.RLSUser, Window: cfg.ListWindow,
-		Delegate: n.mayUseLists, Public: cfg.PublicLists, Foreign: n.foreignMembers,
+		Delegate: mayRead(cfg, rls.AUID), Public: cfg.PublicLists, Foreign: n.foreignMembers,
 	})
 }
 
@@ -46,16 +46,4 @@ func (n *node) newLists(resolver *resourcelist.Resolver) *rls.Service {
 // them it shows what a subscription of its own would.
 func (n *node) registerWithLists(p event.Package, members rls.Looker) {
 	n.notifier.Register(n.lists.Wrap(p, n.watchers.members(p.Event(), rls.Announced(n.notifier, p.Event(), members))))
-}
-
-// mayUseLists reports whether the configuration lets a user read the list services
-// of another.
-func (n *node) mayUseLists(user, owner string) bool {
-	grants, _ := n.cfg.Grants(n.cfg.Domain[0]) // checked by Normalize
-	for _, g := range grants {
-		if g.User == user && g.Owner == owner && (g.AUID == "" || g.AUID == rls.AUID) {
-			return true
-		}
-	}
-	return false
 }

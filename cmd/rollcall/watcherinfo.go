@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"rollcall/internal/bus"
-	"rollcall/internal/config"
 	"rollcall/rls"
 	dialoginfo "rollcall/sip/dialog"
 	"rollcall/sip/event"
@@ -31,7 +30,8 @@ type watcherInfo struct {
 // wireWatcherInfo makes the records of watchers and registers the packages that
 // tell of them. What is not recorded has no watcher information: 489.
 func (n *node) wireWatcherInfo() {
-	delegate := winfoDelegates(n.cfg)
+	// Who may read the list of watchers over XCAP may know of all of them here, too.
+	delegate := mayRead(n.cfg, auidWatchers)
 	// Who is let in is told of its own subscriptions only.
 	seen := func(ctx context.Context, resource, watcher string) (event.State, time.Time) {
 		return n.presence.View(ctx, resource, watcher).State, time.Time{} // presence tells of changes by time
@@ -109,18 +109,4 @@ func (n *node) dialogRulesChanged(e bus.DocumentChanged) {
 		n.notifier.Changed(event, resource)
 		n.watchers.dialogs.Review(resource)
 	})
-}
-
-// winfoDelegates are the users that may know of all watchers of an owner: those
-// that the configuration lets read the owner's list of watchers over XCAP.
-func winfoDelegates(cfg *config.Config) func(owner, user string) bool {
-	grants, _ := cfg.Grants(cfg.Domain[0]) // checked by Normalize
-	type pair struct{ owner, user string }
-	may := make(map[pair]bool)
-	for _, g := range grants {
-		if g.AUID == "" || g.AUID == auidWatchers {
-			may[pair{g.Owner, g.User}] = true
-		}
-	}
-	return func(owner, user string) bool { return may[pair{owner, user}] }
 }

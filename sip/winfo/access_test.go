@@ -21,7 +21,7 @@ func TestWhoIsTold(t *testing.T) {
 		Shown: func(_ context.Context, _, who string) (event.State, time.Time) {
 			return rules[who], time.Time{} // others are pending
 		},
-		Delegate: func(owner, user string) bool { return owner == amy && user == "sip:assistant@example.test" },
+		Delegate: func(user, owner string) bool { return owner == amy && user == "sip:assistant@example.test" },
 	})
 	for who, want := range map[string]string{
 		amy:                          "0 full w1/active/subscribe w2/active/subscribe",

@@ -34,7 +34,7 @@ type Config struct {
 	// is let in there is told of its own subscriptions. Nil: only owners are told.
 	Shown Shown
 	// Delegate reports whether user may know all that owner does. Nil: nobody.
-	Delegate func(owner, user string) bool
+	Delegate func(user, owner string) bool
 }
 
 // Name is the event package that tells of the watchers of another.
@@ -89,7 +89,7 @@ func (p *Package) Shown(ctx context.Context, resource, watcher string) (event.St
 
 // entitled reports whether somebody may know of all watchers of a resource.
 func (p *Package) entitled(resource, who string) bool {
-	return who != "" && (who == resource || p.cfg.Delegate != nil && p.cfg.Delegate(resource, who))
+	return who != "" && (who == resource || p.cfg.Delegate != nil && p.cfg.Delegate(who, resource))
 }
 
 // own lists the entries of one watcher as its subscriptions showed them to it: that
