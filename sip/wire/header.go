@@ -55,7 +55,7 @@ func longName(name string) string {
 }
 
 // sameName compares header names without case. Both must be long forms.
-func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
+func sameName(a, b string) bool { return a == b || len(a) == len(b) && strings.EqualFold(a, b) }
 
 // listValues returns the elements of a list header over all its lines, in order.
 func listValues(lines []Header, name string) []string {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,15 +17,13 @@ var errResponse = errors.New("a response where a request is expected")
 // maxParsed bounds what the message parser is given; listeners set lower limits.
 const maxParsed = 1 << 20
 
-// parser is the message parser. It is given the start line, the length and the
-// body: the grammar of all other headers is ours, because their text must survive,
-// and the parser's cost is that of each line it sees.
+// parser is the message parser. It is given the start line and the body: the
+// grammar of all headers is ours, because their text must survive, and the
+// parser's cost is that of each line it sees.
 var parser = newParser()
 
 func newParser() *sip.Parser {
-	p := sip.NewParser(sip.WithHeadersParsers(sip.HeadersParser{
-		"content-length": sip.DefaultHeadersParser()["content-length"],
-	}))
+	p := sip.NewParser(sip.WithHeadersParsers(nil))
 	p.MaxMessageLength = maxParsed
 	return p
 }
@@ -99,11 +96,8 @@ func (r *Request) read(m *message) error {
 func parseReduced(start string, body []byte) ([]byte, error) {
 	room := scratch.Get().(*buffer)
 	defer room.release()
-	b := append(append(room.b[:0], start...), "\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(len(body)), 10)
-	b = append(append(b, "\r\n\r\n"...), body...)
-	room.b = b
-	parsed, err := parser.ParseSIP(b)
+	room.b = append(append(append(room.b[:0], start...), "\r\n\r\n"...), body...)
+	parsed, err := parser.ParseSIP(room.b)
 	if err != nil {
 		return nil, fmt.Errorf("message parser: %w", err)
 	}
