@@ -8,29 +8,39 @@ import (
 
 // notification makes of a view what the watcher is sent.
 func (src *source) notification(v View, full bool) (event.View, bool) {
+	partial := src.sub.Prefers(partialType, pidf.ContentType) // RFC 5263 §4.3
+	if src.wanted == nil && !partial {
+		return v.whole(), true
+	}
+	want := src.selection()
 	_, domain := sipuri.Split(src.sub.Resource)
-	filter := src.filters.For(src.sub.Resource, domain)
+	filter := want.filters.For(src.sub.Resource, domain)
 	raw := v
-	v, ok := raw.Through(filter, &src.shown, full)
+	v, ok := raw.Through(filter, &want.shown, full)
 	if !ok {
 		return event.View{}, false
 	}
-	if src.shown = (View{}); filter != nil && filter.HasTriggers() {
-		src.shown = raw
+	if want.shown = (View{}); filter != nil && filter.HasTriggers() {
+		want.shown = raw
 	}
-	ev := event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}
 	switch {
-	case len(v.Body) == 0 || !src.sub.Prefers(partialType, pidf.ContentType): // RFC 5263 §4.3
-		src.chain = chain{}
-		return ev, true
-	case !full && src.chain.view.Tag == v.Tag:
+	case len(v.Body) == 0 || !partial:
+		want.chain = chain{}
+		return v.whole(), true
+	case !full && want.chain.view.Tag == v.Tag:
 		return event.View{}, false
 	}
+	ev := v.whole()
 	// RFC 5263 §4.4: the first version is 1.
-	if body := src.chain.next(&v, src.sub.NextVersion()+1, full); body != nil {
+	if body := want.chain.next(&v, src.sub.NextVersion()+1, full); body != nil {
 		ev.ContentType, ev.Body = partialType, body
 	}
 	return ev, true
+}
+
+// whole is v as a document of RFC 3863.
+func (v View) whole() event.View {
+	return event.View{State: v.State, Reason: v.Reason, ContentType: pidf.ContentType, Body: v.Body, Tag: v.Tag}
 }
 
 // chain is what a watcher with partial notifications has: the document that later

@@ -13,12 +13,17 @@ type source struct {
 	s     *Service
 	sub   *event.Subscription
 	state event.State // last decided
-	chain chain       // of partial notifications
 
+	recorded bool      // as pending, with the subscription, just now
+	wanted   *selected // nil, as nearly always: whole documents as they are
+}
+
+// selected is what a watcher has to do with that does not take whole documents as
+// they are.
+type selected struct {
+	chain   chain // of partial notifications
 	filters *eventfilter.Set
 	shown   View // last, before it was filtered, if there are triggers
-
-	recorded bool // as pending, with the subscription, just now
 }
 
 // View implements event.Source.
@@ -46,11 +51,26 @@ func (src *source) Refreshed() error {
 	if !src.sub.Accepts(pidf.ContentType) && !src.sub.Accepts(partialType) && !src.sub.Accepts(pidf.AliasType) {
 		return &event.Refusal{Status: 406}
 	}
-	filters, err := ReadFilters(src.sub, src.filters)
-	if err == nil {
-		src.filters = filters
+	var before *eventfilter.Set
+	if src.wanted != nil {
+		before = src.wanted.filters
 	}
-	return err
+	filters, err := ReadFilters(src.sub, before)
+	if err != nil {
+		return err
+	}
+	if filters != nil || src.wanted != nil {
+		src.selection().filters = filters
+	}
+	return nil
+}
+
+// selection returns what there is of wanted.
+func (src *source) selection() *selected {
+	if src.wanted == nil {
+		src.wanted = &selected{}
+	}
+	return src.wanted
 }
 
 // Record implements event.Recorder: that somebody asks to be let in must last.
