@@ -54,7 +54,7 @@ func (n *node) wireEventState(resolver *resourcelist.Resolver) *eventstate.Route
 	n.dialogRules = policy.NewEngine(n.store, resolver, policy.Options{AUIDs: []string{policy.AUIDDialogRules}})
 	n.dialogs = dialoginfo.New(dialoginfo.Config{Config: common, Policy: n.dialogRules, Virtual: cfg.DialogPrivacy})
 	n.wireWatcherInfo()
-	n.published = map[string]published{dialoginfo.Event: n.dialogs, mwi.Event: mwi.New(common)}
+	n.published = map[string]published{dialoginfo.Event: n.dialogs, mwi.Event: mwi.New(common, cfg.SuperUsers...)}
 	router := &eventstate.Router{
 		Admission: admission, Users: n.users,
 		Packages: map[string]eventstate.Publisher{presence.Event: n.presence},

@@ -14,7 +14,7 @@ type XCAP struct {
 	Quota `embed:""`
 
 	GlobalReaders []string `name:"global-readers" env:"ROLLCALL_GLOBAL_READERS" placeholder:"USER" help:"Users that may read the index of all list services, rls-services/global/index; repeat for more."`
-	SuperUsers    []string `name:"super-users" env:"ROLLCALL_SUPER_USERS" placeholder:"USER" help:"Users (programs, mostly) that may read and write everybody's documents and see everybody's registrations; repeat for more. Each use of documents is logged."`
+	SuperUsers    []string `name:"super-users" env:"ROLLCALL_SUPER_USERS" placeholder:"USER" help:"Users (programs, mostly) that may read and write everybody's documents and see everybody's registrations and mailboxes; repeat for more. Each use of documents is logged."`
 	Delegates     []string `name:"delegates" env:"ROLLCALL_DELEGATES" placeholder:"USER=OWNER" help:"User that may read documents of another, as USER=OWNER[:AUID[:write]], e.g. assistant@example.org=boss@example.org:resource-lists:write; repeat for more. Each use is logged."`
 
 	WriteRate  float64 `name:"write-rate" env:"ROLLCALL_WRITE_RATE" default:"20" help:"Changes of XCAP documents by one user, per second in the long run; above it they get 429. 0 for no limit."`

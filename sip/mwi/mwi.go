@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"rollcall/internal/store"
@@ -19,13 +21,22 @@ const Event = "message-summary"
 // Service keeps the message summaries of all users.
 type Service struct {
 	*eventstate.Service[*summary, []byte]
-	users eventstate.Users
+	users     eventstate.Users
+	observers []string
 }
 
-// New returns a service without summaries.
-func New(cfg eventstate.Config) *Service {
+// New returns a service without summaries. Besides their owners, the publishers of
+// cfg and the observers may see all of them.
+func New(cfg eventstate.Config, observers ...string) *Service {
 	terms := eventstate.Terms[*summary]{Event: Event, Accept: []string{ContentType}, Read: read}
-	return &Service{eventstate.New(cfg, terms, compose), cfg.Users}
+	observers = slices.AppendSeq(slices.Clone(observers), maps.Keys(cfg.Admission.Publishers))
+	return &Service{eventstate.New(cfg, terms, compose), cfg.Users, observers}
+}
+
+// shown reports whether a watcher may know what waits in a mailbox (RFC 3842 §3.8
+// and §6).
+func (s *Service) shown(resource, watcher string) bool {
+	return watcher != "" && (watcher == resource || slices.Contains(s.observers, watcher))
 }
 
 func read(_ string, body []byte, _ *eventstate.Publication[*summary]) (eventstate.Content[*summary], error) {
@@ -57,10 +68,9 @@ func (eventPackage) Terms() event.Terms {
 	return event.Terms{DefaultExpires: time.Hour, ContentTypes: []string{ContentType}, Pace: time.Second}
 }
 
-// Open implements event.Package. Only the owner learns what waits in the mailbox
-// (RFC 3842 §3.8 and §6).
+// Open implements event.Package.
 func (e eventPackage) Open(ctx context.Context, sub *event.Subscription) (event.Source, error) {
-	if sub.Watcher == "" || sub.Watcher != sub.Resource {
+	if !e.s.shown(sub.Resource, sub.Watcher) {
 		return nil, &event.Refusal{Status: 403, Reason: "Not Your Mailbox"}
 	}
 	switch _, err := e.s.users.Get(ctx, sub.Resource); {
@@ -83,7 +93,7 @@ func (s *Service) Look(ctx context.Context, resource, watcher string, _ uint32) 
 		return event.View{State: event.Terminated, Reason: "noresource"}
 	case err != nil:
 		return event.View{State: event.Pending, Tag: "pending"}
-	case watcher == "" || watcher != resource:
+	case !s.shown(resource, watcher):
 		return event.View{State: event.Terminated, Reason: "rejected"}
 	}
 	return s.view(resource)

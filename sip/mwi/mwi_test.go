@@ -132,7 +132,7 @@ func TestMailbox(t *testing.T) {
 			Store: st, Users: users{st}, Pool: pool, Wheel: w, Metrics: metrics.New(),
 			Admission: eventstate.Admission{Publishers: map[string]bool{box: true}},
 			Limits:    eventstate.Limits{MinExpires: time.Minute, DefaultExpires: time.Hour, MaxExpires: time.Hour, MaxPublications: 4, MaxBody: 1000},
-		})
+		}, "sip:switch@example.test")
 		defer s.Stop()
 		news := 0
 		s.Notify(func(e, resource string) {
@@ -150,9 +150,14 @@ func TestMailbox(t *testing.T) {
 		}
 		for _, tt := range []struct{ watcher, resource, want string }{
 			{bo, amy, "refused with 403 Not Your Mailbox"}, {"", amy, "refused with 403 Not Your Mailbox"}, {bo, bo, "refused with 404"},
+			{box, bo, "refused with 404"}, {box, amy, ""}, {"sip:switch@example.test", amy, ""},
 		} {
-			if _, err := open(tt.watcher, tt.resource); err == nil || err.Error() != tt.want {
-				t.Errorf("%s of %s: %v", tt.watcher, tt.resource, err)
+			got := ""
+			if _, err := open(tt.watcher, tt.resource); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("%s of %s: %q, want %q", tt.watcher, tt.resource, got, tt.want)
 			}
 		}
 		src, err := open(amy, amy)
