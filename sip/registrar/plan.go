@@ -192,6 +192,9 @@ func (p *plan) find(c contact) int {
 		if c.regID != 0 || b.RegID != 0 {
 			return c.regID == b.RegID && c.instance == b.Instance
 		}
+		if b.Contact == c.text {
+			return true
+		}
 		uri, err := sipuri.Parse(b.Contact)
 		return err == nil && sipuri.Equal(uri, c.uri)
 	})
