@@ -288,6 +288,7 @@ func (n *node) start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
 	n.wg.Go(func() { n.reap(background) })
+	n.wg.Go(func() { trim(background) })
 	if n.certs != nil {
 		n.wg.Go(func() { n.watchCerts(background) })
 	}
