@@ -20,34 +20,44 @@ const (
 	restoreWithin = 8 * time.Second
 )
 
+// restoreChunk is how many rows a shard is given at a time, while others are read.
+const restoreChunk = 64
+
 // Restore takes over the subscriptions of an earlier run, before traffic begins.
 // Each is evaluated once soon after; watchers that have seen the view as it is
 // now hear nothing.
 func (n *Notifier) Restore(ctx context.Context) error {
-	var rows [shard.Count][]store.Subscription
+	var read [shard.Count][]store.Subscription
+	var turns [shard.Count]int
+	total := 0
+	hand := func(i int) {
+		rows, turn := read[i], turns[i]
+		read[i], turns[i] = nil, turn+len(rows)
+		n.cfg.Pool.Post(i, func() {
+			for k, row := range rows {
+				n.resume(ctx, i, restoreSpread*time.Duration(turn+k+1)%restoreWithin, row)
+			}
+		})
+	}
 	err := n.cfg.Store.LoadSubscriptions(ctx, time.Now(), func(row store.Subscription) error {
+		total++
 		i := shard.Index(row.Resource)
-		rows[i] = append(rows[i], row)
+		if read[i] = append(read[i], row); len(read[i]) == restoreChunk {
+			hand(i)
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("loading subscriptions: %w", err)
 	}
-	done := make(chan int, shard.Count)
-	for i := range rows {
-		n.cfg.Pool.Post(i, func() {
-			spread := min(restoreSpread, restoreWithin/time.Duration(max(len(rows[i]), 1)))
-			for turn, row := range rows[i] {
-				n.resume(ctx, i, time.Duration(turn+1)*spread, row)
-			}
-			done <- len(rows[i])
-		})
+	done := make(chan struct{}, shard.Count)
+	for i := range read {
+		hand(i)
+		n.cfg.Pool.Post(i, func() { done <- struct{}{} })
 	}
-	total := 0
-	for range rows {
+	for range read {
 		select {
-		case k := <-done:
-			total += k
+		case <-done:
 		case <-ctx.Done():
 			return fmt.Errorf("restoring subscriptions: %w", ctx.Err())
 		}
@@ -97,7 +107,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 		ContentType: row.ContentType, Body: row.Body,
 		Created: row.Created, Expires: row.Expires, Restored: true, Shard: shardIndex,
 		n: n, entry: e,
-		sent: row.Sent, lease: resumed(row.CSeqLease, row.VersionLease),
+		sent: unique.Make(row.Sent).Value(), lease: resumed(row.CSeqLease, row.VersionLease),
 	}
 	if row.State == Active.String() {
 		s.state = Active
