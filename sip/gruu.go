@@ -55,7 +55,7 @@ func (s *Server) unreachable(ctx context.Context, method string, t target) *wire
 		return &wire.Response{Status: 404}
 	case err != nil:
 		slog.Error("user not read", "aor", t.aor, "error", err)
-		no := overloaded()
+		no := wire.Overloaded()
 		return &no
 	}
 	return &wire.Response{Status: 480}

@@ -71,7 +71,7 @@ func (s *Server) unauthenticated(source netip.Addr, result auth.Result, challeng
 	}
 	if result.Status == 503 {
 		slog.Error("credentials not checked", "reason", result.Reason)
-		*resp = overloaded()
+		*resp = wire.Overloaded()
 	}
 	return resp
 }

@@ -3,10 +3,8 @@ package sip
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"rollcall/internal/auth"
@@ -134,7 +132,7 @@ func (s *Server) ServeSIP(req *wire.Request) {
 	}
 	if !try(t.shard, func() { s.run(m, req, t) }) {
 		s.cfg.Metrics.Overload.Inc()
-		s.respond(req, overloaded())
+		s.respond(req, wire.Overloaded())
 	}
 }
 
@@ -152,7 +150,7 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 	if time.Since(req.Received) > requestTimeout {
 		// The sender is about to give up or has: nothing would come of it but work.
 		s.cfg.Metrics.Overload.Inc()
-		s.respond(req, overloaded())
+		s.respond(req, wire.Overloaded())
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
@@ -190,9 +188,4 @@ func (s *Server) respond(req *wire.Request, resp wire.Response) {
 	if err := req.Respond(resp); err != nil {
 		slog.Debug("response not sent", "method", req.Method, "status", resp.Status, "error", err)
 	}
-}
-
-// overloaded spreads the retries of those it turns away.
-func overloaded() wire.Response {
-	return wire.Response{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: strconv.Itoa(2 + rand.IntN(9))}}}
 }

@@ -20,7 +20,7 @@ func (r *Relay) admit(ctx context.Context, recipient, sender string) (resp wire.
 	d, err := r.cfg.Policy.Explain(ctx, policy.Request{Presentity: recipient, Watcher: sender, Now: time.Now()})
 	if err != nil {
 		slog.Error("rules not read", "aor", recipient, "error", err)
-		return overloaded(), false
+		return wire.Overloaded(), false
 	}
 	switch {
 	case d.Handling == policy.PoliteBlock:

@@ -21,7 +21,7 @@ func (r *Relay) MessageAway(req *wire.Request, hop wire.Hop, who auth.Identity) 
 	if r.inFlight.Add(1) > maxInFlight {
 		r.inFlight.Add(-1)
 		r.leave(pass)
-		respond(req, overloaded())
+		respond(req, wire.Overloaded())
 		return
 	}
 	out := wire.Outgoing{

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +161,7 @@ func (r *Relay) relay(req *wire.Request, aor, from string, head []byte, groups [
 	if r.inFlight.Add(1) > maxInFlight {
 		r.inFlight.Add(-1)
 		r.leave(pass)
-		respond(req, overloaded())
+		respond(req, wire.Overloaded())
 		return
 	}
 	out := wire.Outgoing{Method: "MESSAGE", CSeq: req.CSeq, MaxForwards: hopsLeft(req), Head: head, Body: req.Body, Detail: true}
@@ -195,7 +193,7 @@ func (r *Relay) refuse(ctx context.Context, req *wire.Request, aor string, who a
 		return wire.Response{Status: 404}, false
 	case err != nil:
 		slog.Error("user not read", "aor", aor, "error", err)
-		return overloaded(), false
+		return wire.Overloaded(), false
 	}
 	return r.admit(ctx, aor, who.AOR)
 }
@@ -219,11 +217,6 @@ func (r *Relay) acceptable(req *wire.Request, who auth.Identity) (resp wire.Resp
 		return wire.Response{Status: 413}, false
 	}
 	return wire.Response{}, true
-}
-
-func overloaded() wire.Response {
-	after := strconv.Itoa(5 + rand.IntN(10))
-	return wire.Response{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: after}}}
 }
 
 func respond(req *wire.Request, resp wire.Response) {

@@ -44,7 +44,7 @@ func (r *Relay) keep(ctx context.Context, req *wire.Request, aor, from string, h
 	if err := r.cfg.Store.Commit(ctx, store.Batch{Messages: []store.Message{m}}); err != nil {
 		slog.Error("message not stored", "aor", aor, "error", err)
 		if errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
-			return overloaded()
+			return wire.Overloaded()
 		}
 		return wire.Response{Status: 500}
 	}

@@ -32,7 +32,7 @@ func unanswered(req *wire.Request, err error) wire.Response {
 	case errors.Is(err, sipdns.ErrNoTarget):
 		return wire.Response{Status: 404, Reason: "Domain Not Found"}
 	case errors.Is(err, wire.ErrBusy), errors.Is(err, wire.ErrTooMany), errors.Is(err, wire.ErrClosed):
-		return overloaded()
+		return wire.Overloaded()
 	case req.Method == "NOTIFY" && errors.Is(err, wire.ErrFlowClosed):
 		return wire.Response{Status: 430} // RFC 5626 §5.3.1
 	}

@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"math/rand/v2"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -98,7 +96,7 @@ func (r *Relay) Away(req *wire.Request, p *Passage, hop wire.Hop, who auth.Ident
 		return
 	}
 	if !r.enter(who.AOR) {
-		respond(req, overloaded())
+		respond(req, wire.Overloaded())
 		return
 	}
 	f := r.forwarding(req, p, who)
@@ -129,7 +127,7 @@ func (r *Relay) Back(req *wire.Request, p *Passage) {
 		return
 	}
 	if !r.enter(t.aor) {
-		respond(req, overloaded())
+		respond(req, wire.Overloaded())
 		return
 	}
 	f := r.forwarding(req, p, auth.Identity{Trusted: r.trusted(req.Flow)})
@@ -199,11 +197,6 @@ func (r *Relay) trusted(f *wire.Flow) bool {
 		}
 	}
 	return false
-}
-
-func overloaded() wire.Response {
-	after := strconv.Itoa(5 + rand.IntN(10))
-	return wire.Response{Status: 503, Headers: []wire.Header{{Name: "Retry-After", Value: after}}}
 }
 
 // flowOf returns the way to who has the dialog t with the contact target; nil:

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +23,7 @@ func (s *Subscriber) Notify(req *wire.Request) {
 	}
 	if !s.cfg.Pool.TryKnown(i, func() { s.respond(req, s.serve(i, req)) }) {
 		s.cfg.Metrics.Overload.Inc()
-		after := wire.Header{Name: "Retry-After", Value: strconv.Itoa(2 + rand.IntN(9))}
-		s.respond(req, wire.Response{Status: 503, Headers: []wire.Header{after}})
+		s.respond(req, wire.Overloaded())
 	}
 }
 

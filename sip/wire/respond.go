@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -69,6 +70,12 @@ func (v *via) replyTo(to netip.AddrPort) netip.AddrPort {
 		port = 5060
 	}
 	return netip.AddrPortFrom(to.Addr(), uint16(port))
+}
+
+// Overloaded is the answer to what there is no room for now. It spreads the retries
+// of those that are turned away over some seconds (RFC 3261 §21.5.4).
+func Overloaded() Response {
+	return Response{Status: 503, Headers: []Header{{"Retry-After", strconv.Itoa(2 + rand.IntN(13))}}}
 }
 
 // render appends the response to b.
