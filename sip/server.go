@@ -3,11 +3,11 @@ package sip
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"rollcall/internal/auth"
+	"rollcall/internal/hop"
 	"rollcall/internal/metrics"
 	"rollcall/internal/route"
 	"rollcall/internal/shard"
@@ -55,7 +55,7 @@ type Config struct {
 	Domains  []string // served, lower-case; the first is the default
 	Auth     *auth.Authenticator
 	Users    *auth.Users
-	Trust    []netip.Prefix // hops whose asserted identity is believed
+	Trust    hop.Trust // hops whose asserted identity is believed
 	Throttle *auth.Throttle
 	Pool     *shard.Pool
 	Metrics  *metrics.Metrics
@@ -94,6 +94,8 @@ type Server struct {
 	domains map[string]bool
 	options []wire.Header
 	merges  [shard.Count]merges // each used on its shard only
+
+	deadlines deadlines
 }
 
 var _ wire.Handler = (*Server)(nil)
@@ -147,14 +149,14 @@ func (s *Server) run(m method, req *wire.Request, t target) {
 			}
 		}
 	}()
-	if time.Since(req.Received) > requestTimeout {
+	now := time.Now()
+	if now.Sub(req.Received) > requestTimeout {
 		// The sender is about to give up or has: nothing would come of it but work.
 		s.cfg.Metrics.Overload.Inc()
 		s.respond(req, wire.Overloaded())
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-	defer cancel()
+	ctx := s.deadlines.context(now)
 	who, no := s.identify(ctx, req, t)
 	authorize, serve := m.authorize, m.serve
 	if t.away != nil {
