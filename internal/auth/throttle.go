@@ -2,6 +2,7 @@ package auth
 
 import (
 	"hash/maphash"
+	"log/slog"
 	"math"
 	"net/netip"
 	"sync"
@@ -49,6 +50,7 @@ type knownKey struct {
 type bucket struct {
 	level float64
 	at    time.Time
+	told  bool // that it is full
 }
 
 // NewThrottle returns an empty throttle.
@@ -90,16 +92,24 @@ func (t *Throttle) Failed(source netip.Addr, aor string) {
 	s := t.ofSource(source)
 	s.mu.Lock()
 	b, _ := s.sources.Get(source, now)
-	s.sources.Put(source, b.add(now, sourceRefill), now)
+	b, full := b.add(now, sourceBurst, sourceRefill)
+	s.sources.Put(source, b, now)
 	s.mu.Unlock()
+	if full {
+		slog.Warn("too many wrong passwords from an address", "address", source, "account", aor)
+	}
 	if aor == "" || t.isKnown(source, aor, now) {
 		return
 	}
 	s = t.ofAccount(aor)
 	s.mu.Lock()
 	b, _ = s.accounts.Get(aor, now)
-	s.accounts.Put(aor, b.add(now, accountRefill), now)
+	b, full = b.add(now, accountBurst, accountRefill)
+	s.accounts.Put(aor, b, now)
 	s.mu.Unlock()
+	if full {
+		slog.Warn("too many wrong passwords for an account", "address", source, "account", aor)
+	}
 }
 
 // Succeeded notes that the right password for aor came from source.
@@ -128,8 +138,14 @@ func (t *Throttle) ofAccount(aor string) *throttleShard {
 	return &t.shards[maphash.String(t.seed, aor)%throttleShards]
 }
 
-func (b bucket) add(now time.Time, refill time.Duration) bucket {
-	return bucket{level: b.now(now, refill) + 1, at: now}
+// add puts one more in; full: now there are too many, for the first time since it
+// was half empty.
+func (b bucket) add(now time.Time, burst float64, refill time.Duration) (after bucket, full bool) {
+	level := b.now(now, refill)
+	after = bucket{level: level + 1, at: now, told: b.told && level > burst/2}
+	full = !after.told && after.wait(now, burst, refill) > 0
+	after.told = after.told || full
+	return after, full
 }
 
 func (b bucket) now(now time.Time, refill time.Duration) float64 {

@@ -40,7 +40,7 @@ func (n *Notifier) supersede(s *Subscription) {
 		old.Event != s.Event || old.EventID != s.EventID || old.dialog.callID() == s.dialog.callID() {
 		return
 	}
-	slog.Info("subscription superseded", "id", old.ID, "by", s.ID, "resource", s.Resource, "watcher", s.Watcher)
+	slog.Debug("subscription superseded", "id", old.ID, "by", s.ID, "resource", s.Resource, "watcher", s.Watcher)
 	n.cfg.Store.Defer(n.remove(old, "deactivated"))
 }
 

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -71,8 +72,12 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 	s.sending.status, s.sending.failure = uint16(res.Status), label
 	if v != delivered {
 		n.cfg.Metrics.NotifiesFailed.WithLabelValues(label).Inc()
-		slog.Info("NOTIFY failed", "id", s.ID, "resource", s.Resource, "watcher", s.Watcher,
-			"status", res.Status, "error", res.Err, "over", v == gone || s.sending.over)
+		level := slog.LevelInfo
+		if res.Status == 481 {
+			level = slog.LevelDebug // how many clients leave
+		}
+		slog.Log(context.Background(), level, "NOTIFY failed", "id", s.ID, "resource", s.Resource, "watcher", s.Watcher,
+			"status", res.Status, "failure", label, "error", res.Err, "ended", v == gone || s.sending.over)
 	}
 	switch {
 	case s.sending.over: // only the final NOTIFY is left, if that
