@@ -17,7 +17,7 @@ import (
 // of another domain says of its users, or who the credentials prove. A response that is not nil is owed instead.
 func (s *Server) identify(ctx context.Context, req *wire.Request, t target) (auth.Identity, *wire.Response) {
 	source := req.Flow.Remote().Addr().Unmap()
-	if s.trusted(source) {
+	if s.cfg.Trust.Contains(source) {
 		return s.asserted(req), nil
 	}
 	if who, ok := s.federated(req); ok {
@@ -80,15 +80,6 @@ func (s *Server) unauthenticated(source netip.Addr, result auth.Result, challeng
 func throttled(wait time.Duration) *wire.Response {
 	after := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 	return &wire.Response{Status: 403, Reason: "Too Many Failures", Headers: []wire.Header{{Name: "Retry-After", Value: after}}}
-}
-
-func (s *Server) trusted(source netip.Addr) bool {
-	for _, p := range s.cfg.Trust {
-		if p.Contains(source) {
-			return true
-		}
-	}
-	return false
 }
 
 // asserted is the identity a trusted hop vouches for: the first SIP URI of

@@ -38,7 +38,7 @@ func (s *Server) away(req *wire.Request) (t target, no *wire.Response, ok bool) 
 		return target{}, no, true
 	}
 	t = target{realm: s.realmOf(req, ""), shard: shard.Index(req.CallID), away: hop, passage: &p}
-	if t.realm == "" && !s.trusted(req.Flow.Remote().Addr().Unmap()) {
+	if t.realm == "" && !s.cfg.Trust.Contains(req.Flow.Remote().Addr().Unmap()) {
 		return target{}, &relayingDenied, true
 	}
 	if req.Method == "MESSAGE" {
@@ -113,7 +113,7 @@ func (s *Server) notify(req *wire.Request) {
 		}
 	}
 	if s.cfg.Subscriber == nil {
-		// RFC 6665 §4.1.3: we subscribe to nothing, so no NOTIFY matches.
+		// RFC 6665 §4.1.3: what matches no subscription gets 481; none is ours here.
 		s.respond(req, wire.Response{Status: 481})
 		return
 	}
@@ -129,7 +129,7 @@ func (s *Server) notifyBack(req *wire.Request, p *relay.Passage) {
 		return
 	}
 	way, no := s.way(p.Domain())
-	if no == nil && way.TLS && !req.Flow.Secure() && !s.trusted(req.Flow.Remote().Addr().Unmap()) {
+	if no == nil && way.TLS && !req.Flow.Secure() && !s.cfg.Trust.Contains(req.Flow.Remote().Addr().Unmap()) {
 		no = &wire.Response{Status: 403, Reason: "TLS Required"}
 	}
 	if no != nil {

@@ -1,3 +1,3 @@
-// Package hop knows from where an HTTP request came: the peer of the connection
-// or, where that is a front end that is trusted, what it says of its own peer.
+// Package hop knows from where a request came: which peers are trusted and, over
+// HTTP, what these say of their own peers.
 package hop

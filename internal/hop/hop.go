@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Trust are the networks of the front ends that are believed.
+// Trust are the networks of the hops that are believed: proxies and front ends.
 type Trust []netip.Prefix
 
-// Contains reports whether the address is that of a trusted front end.
+// Contains reports whether the address is that of a trusted hop.
 func (t Trust) Contains(a netip.Addr) bool {
 	return slices.ContainsFunc(t, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -1,12 +1,12 @@
 package relay
 
 import (
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"rollcall/internal/auth"
+	"rollcall/internal/hop"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/sip/wire"
@@ -38,9 +38,9 @@ type Bindings interface {
 type Config struct {
 	Sender   Sender
 	Bindings Bindings
-	Trust    []netip.Prefix // hops that get to know asserted identities
-	Realms   []string       // ours: credentials for them go no further
-	Secret   []byte         // signs what Record-Route says; the same over restarts
+	Trust    hop.Trust // hops that get to know asserted identities
+	Realms   []string  // ours: credentials for them go no further
+	Secret   []byte    // signs what Record-Route says; the same over restarts
 
 	MaxInFlight int // requests that wait for an answer: 20,000
 	MaxPerUser  int // of one user: 100
@@ -190,13 +190,7 @@ func (r *Relay) leave(aor string) {
 }
 
 func (r *Relay) trusted(f *wire.Flow) bool {
-	source := f.Remote().Addr().Unmap()
-	for _, p := range r.cfg.Trust {
-		if p.Contains(source) {
-			return true
-		}
-	}
-	return false
+	return r.cfg.Trust.Contains(f.Remote().Addr().Unmap())
 }
 
 // flowOf returns the way to who has the dialog t with the contact target; nil:

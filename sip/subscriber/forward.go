@@ -13,7 +13,7 @@ import (
 func (s *Subscriber) forward(watcher string, out wire.Outgoing, hop wire.Hop, done func(wire.Result)) {
 	hop.Complete = func(out *wire.Outgoing) {
 		head := append(slices.Clip(out.Head), "Contact: <"+s.contact(out)+">\r\n"...)
-		if s.trusted(out.Flow.Remote().Addr().Unmap()) {
+		if s.cfg.Trust.Contains(out.Flow.Remote().Addr().Unmap()) {
 			// RFC 3325 §5: for those only who believe us, as we believe them.
 			head = append(head, "P-Asserted-Identity: <"+watcher+">\r\n"...)
 		}
@@ -30,10 +30,6 @@ func (s *Subscriber) contact(out *wire.Outgoing) string {
 		return "sips:" + strings.TrimSuffix(strings.TrimPrefix(uri, "sip:"), ";transport=tls")
 	}
 	return uri
-}
-
-func (s *Subscriber) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(s.cfg.Trust, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // stranger is where a wish came from of which that is not known, as after a restart:

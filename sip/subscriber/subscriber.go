@@ -1,10 +1,10 @@
 package subscriber
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
+	"rollcall/internal/hop"
 	"rollcall/internal/metrics"
 	"rollcall/internal/route"
 	"rollcall/internal/shard"
@@ -35,7 +35,7 @@ type Config struct {
 	Wheel   *wheel.Wheel
 	Metrics *metrics.Metrics
 	Routes  route.Table
-	Trust   []netip.Prefix // hops that get to know an asserted identity
+	Trust   hop.Trust // hops that get to know an asserted identity
 
 	// Packages are those that can be subscribed to, by their tokens.
 	Packages map[string]Package
