@@ -30,6 +30,8 @@
 //   - "Newest" goes by the timestamp of the component, but not later than its
 //     publication arrived, else by that arrival; for persons, not later than when
 //     they began to say what they say.
+//   - What is to come (from) is passed on, but neither its sphere nor its activities
+//     decide anything yet.
 //   - A timed status whose time has come is the basic status of its tuple until it
 //     is over (RFC 4481 §3).
 //   - A registration adds an open tuple for the address-of-record unless a

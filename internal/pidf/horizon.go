@@ -41,6 +41,15 @@ func (h *horizon) expired(d *xmlscan.Doc, i int) bool {
 	return false
 }
 
+// ahead reports whether the time of element i has still to come: watchers are told
+// of it, but it decides nothing yet (RFC 4480 §3.2).
+func (h *horizon) ahead(d *xmlscan.Doc, i int) bool {
+	v, _ := d.Attr(i, "", "from")
+	from, ok := instant(v)
+	h.met = h.met || ok
+	return ok && !h.over(from)
+}
+
 // omits reports whether element i is left out: it is over, or a timestamp
 // nobody can read.
 func (h *horizon) omits(d *xmlscan.Doc, i int) bool {

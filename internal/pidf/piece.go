@@ -135,9 +135,9 @@ func (p *piece) describe(d *xmlscan.Doc, h *horizon) {
 			case h.omits(d, i):
 			case d.Is(i, RPID, "class") && p.class == "":
 				p.class = trimmed(d, i)
-			case d.Is(i, RPID, "sphere"):
+			case d.Is(i, RPID, "sphere") && !h.ahead(d, i):
 				p.sphere = append(p.sphere, sphereToken(d, i))
-			case d.Is(i, RPID, "activities"):
+			case d.Is(i, RPID, "activities") && !h.ahead(d, i):
 				p.rank = max(p.rank, restriction(d, i))
 			}
 		}

@@ -235,6 +235,26 @@ func TestTimedStatus(t *testing.T) {
 	}
 }
 
+// RFC 4480 §3.2: what is to come is passed on, but decides nothing before it has come.
+func TestAhead(t *testing.T) {
+	const later = ` from="2026-05-04T12:30:00Z" until="2026-05-04T13:00:00Z"`
+	in := []Input{
+		soft(t, "1", person(`<rpid:activities`+later+`><rpid:busy/></rpid:activities><rpid:sphere`+later+`><rpid:work/></rpid:sphere><rpid:sphere until="2026-05-04T12:30:00Z"><rpid:home/></rpid:sphere>`), 0),
+		soft(t, "2", person(activity("away")), 0),
+	}
+	for _, tt := range []struct {
+		minutes       int
+		leads, sphere string
+		until         int
+	}{{0, "2", "home", 30}, {29, "2", "home", 30}, {30, "1", "work", 60}, {60, "2", "", 0}} {
+		at := func(m int) time.Time { return now.Add(time.Duration(m) * time.Minute) }
+		c := Compose(Composition{AOR: alice, Soft: in, Now: at(tt.minutes), Conflict: Restrictive})
+		if c.Lead != tt.leads || c.Sphere != tt.sphere || tt.until > 0 && !c.Until.Equal(at(tt.until)) {
+			t.Errorf("after %d minutes %q leads, sphere %q, until %v", tt.minutes, c.Lead, c.Sphere, c.Until)
+		}
+	}
+}
+
 // A device that publishes again what it said before has not said anything new.
 func TestPersonIsAsOldAsWhatItSays(t *testing.T) {
 	stamped := func(a, at string) string {

@@ -10,16 +10,16 @@ import (
 // maxAccept bounds the media ranges kept of one SUBSCRIBE.
 const maxAccept = 16
 
-// parseAccept returns the media ranges that a request takes, in lower case and
-// without those of quality 0. A lower quality than 1 stays with its range. Strings
-// that the package knows are shared.
+// parseAccept returns the media ranges that a request takes, or with quality 0 does
+// not take, in lower case. A lower quality than 1 stays with its range. Strings that
+// the package knows are shared.
 func parseAccept(req *wire.Request, known []string) []string {
 	var ranges []string
 	for _, v := range req.Values("Accept") {
 		media, params, _ := strings.Cut(v, ";")
 		media = strings.ToLower(strings.TrimSpace(media))
 		q := quality(params)
-		if media == "" || q == 0 || len(ranges) == maxAccept {
+		if media == "" || len(ranges) == maxAccept {
 			continue
 		}
 		if q < fullQuality {

@@ -116,7 +116,8 @@ func (s *Subscription) Accepts(mediaType string) bool {
 // Prefers reports whether the most recent SUBSCRIBE names mediaType in Accept, and
 // wants it at least as much as another one (RFC 3261 §20.1).
 func (s *Subscription) Prefers(mediaType, other string) bool {
-	return names(s.Accept, mediaType) && wanted(s.Accept, mediaType) >= wanted(s.Accept, other)
+	q := wanted(s.Accept, mediaType)
+	return q > 0 && names(s.Accept, mediaType) && q >= wanted(s.Accept, other)
 }
 
 // live reports whether s can still get anything but its final NOTIFY.
