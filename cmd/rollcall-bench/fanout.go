@@ -30,14 +30,7 @@ func (c *fanoutCommand) watcherAccounts() int {
 
 // Run is called by kong.
 func (c *fanoutCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 func (c *fanoutCommand) run(ctx context.Context) (*report, error) {

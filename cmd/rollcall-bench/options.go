@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,18 @@ type options struct {
 	Sockets     int           `default:"8" help:"Sockets or connections that carry all simulated users."`
 	Timeout     time.Duration `default:"10s" help:"How long to wait for one answer or NOTIFY."`
 	JSON        bool          `name:"json" help:"Print the report as JSON."`
+}
+
+// measured runs a scenario and prints what it found.
+func (o *options) measured(ctx context.Context, out output, run func(context.Context) (*report, error)) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	r, err := run(ctx)
+	if err != nil {
+		return err
+	}
+	return r.print(out, o.JSON)
 }
 
 // check refuses what makes no sense or is not on this machine.

@@ -15,14 +15,7 @@ type publishCommand struct {
 
 // Run is called by kong.
 func (c *publishCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 func (c *publishCommand) run(ctx context.Context) (*report, error) {

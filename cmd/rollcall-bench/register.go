@@ -17,14 +17,7 @@ type registerCommand struct {
 
 // Run is called by kong.
 func (c *registerCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 func (c *registerCommand) run(ctx context.Context) (*report, error) {

@@ -19,14 +19,7 @@ type messageCommand struct {
 
 // Run is called by kong.
 func (c *messageCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 func (c *messageCommand) run(ctx context.Context) (*report, error) {

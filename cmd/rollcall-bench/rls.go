@@ -25,14 +25,7 @@ type rlsCommand struct {
 
 // Run is called by kong.
 func (c *rlsCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 // buddyList is the watcher's side of one list subscription.

@@ -21,14 +21,7 @@ type xcapCommand struct {
 
 // Run is called by kong.
 func (c *xcapCommand) Run(ctx context.Context, out output) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	r, err := c.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(out, c.JSON)
+	return c.measured(ctx, out, c.run)
 }
 
 const (
