@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -146,7 +147,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The manual has every setting with its environment variable and default.
+// The manual has every setting with its environment variable and default, and no other.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
@@ -156,7 +157,9 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	settings := make(map[string]bool)
 	for _, f := range k.Model.Flags {
+		settings[f.Name] = true
 		if f.Name == "help" || f.Name == "config" {
 			continue
 		}
@@ -167,6 +170,15 @@ func TestReadme(t *testing.T) {
 		if !strings.Contains(string(text), row) {
 			t.Errorf("README.md has no row %s", row)
 		}
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)`[^|]* \\| `ROLLCALL_").FindAllSubmatch(text, -1)
+	for _, row := range rows {
+		if !settings[string(row[1])] {
+			t.Errorf("README.md has a row for %s, which is no setting", row[1])
+		}
+	}
+	if len(rows) < len(settings)-1 {
+		t.Errorf("%d rows for %d settings", len(rows), len(settings)-1)
 	}
 }
 
