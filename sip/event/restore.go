@@ -62,7 +62,9 @@ func (n *Notifier) Restore(ctx context.Context) error {
 			return fmt.Errorf("restoring subscriptions: %w", ctx.Err())
 		}
 	}
-	slog.Info("subscriptions restored", "count", total)
+	if total > 0 {
+		slog.Info("subscriptions restored", "count", total)
+	}
 	return nil
 }
 
