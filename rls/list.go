@@ -28,6 +28,7 @@ type list struct {
 	filters *eventfilter.Set // of the subscription
 
 	name    resourcelist.Name
+	title   resourcelist.Name   // that the watcher was told
 	order   []*member           // as the list has them
 	members map[string]*member  // by URI; those that left and are not told of yet, too
 	reading uint32              // counts how often the list was read

@@ -149,6 +149,17 @@ func (d *digest) toggle(m *member) {
 	}
 }
 
+// toggleTitle adds the name of the list, or takes it out again.
+func (d *digest) toggleTitle(name resourcelist.Name) {
+	if name.DisplayName == "" {
+		return
+	}
+	sum := sha256.Sum256([]byte("\x00" + name.DisplayName + "\x00" + name.Lang))
+	for i := range d {
+		d[i] ^= sum[i]
+	}
+}
+
 // appendResource appends the resource element of m in state s; cid names the
 // part with its document.
 func (m *member) appendResource(b []byte, s state, cid string) []byte {
@@ -194,14 +205,12 @@ func appendName(b []byte, name resourcelist.Name) []byte {
 
 // briefSize bounds the size of the resource element of m without an instance.
 func (m *member) briefSize() int {
-	const longest = len("&quot;")
-	return len("<resource uri=\"\"></resource>\n") + longest*len(m.uri) + nameSize(m.name)
+	return len("<resource uri=\"\"></resource>\n") + xmlscan.EscapedLen(m.uri) + nameSize(m.name)
 }
 
 func nameSize(name resourcelist.Name) int {
 	if name.DisplayName == "" {
 		return 0
 	}
-	const longest = len("&quot;")
-	return len("<name xml:lang=\"\"></name>") + longest*len(name.DisplayName) + len(name.Lang)
+	return len("<name xml:lang=\"\"></name>") + xmlscan.EscapedLen(name.DisplayName) + len(name.Lang)
 }

@@ -161,7 +161,7 @@ func (n *notification) nest(m *member, s state, reserve int) (_ state, doc docum
 	if l.nest.gone {
 		return s.terminated("noresource"), document{}, true
 	}
-	room := n.limit - n.size - reserve - m.briefSize() - cidSize - partSize
+	room := n.limit - n.size - reserve - m.briefSize() - instanceSize - n.cidSize - n.partSize
 	if room < leastNested {
 		l.putBack(changed)
 		return s, document{}, false
@@ -173,7 +173,7 @@ func (n *notification) nest(m *member, s state, reserve int) (_ state, doc docum
 	inner.crowded = n.full || n.crowded || len(n.resources) > 0
 	if full {
 		l.full(inner)
-	} else if l.partial(inner, changed); len(inner.resources) == 0 {
+	} else if l.partial(inner, changed); inner.empty() {
 		l.putBack(inner.rest)
 		return m.told, document{}, len(inner.rest) == 0
 	}
@@ -187,7 +187,7 @@ func (n *notification) nest(m *member, s state, reserve int) (_ state, doc docum
 }
 
 // leastNested is the least room for the document of a list in a list.
-const leastNested = 2 * frameSize
+const leastNested = 1536
 
 // nextVersion returns the version of the next document of a list in a list, for a
 // NOTIFY of version outer. It goes up by one each time, and is never more than that

@@ -19,6 +19,8 @@ type notification struct {
 	version   uint32 // of the NOTIFY
 	title     resourcelist.Name
 	size      int // upper bound of the body
+	cidSize   int // upper bound of a Content-ID
+	partSize  int // upper bound of what stands around a document
 	documents int
 	crowded   bool // another NOTIFY has more room
 	resources []resource
@@ -35,34 +37,46 @@ type resource struct {
 // client, and to make them for us.
 const maxDocuments = 1000
 
-// Upper bounds of what stands around resources and documents.
+// Upper bounds of what stands around resources and documents, besides Content-IDs
+// and the boundary.
 const (
-	frameSize = 768 // delimiters and header of the root part, the list element without its name
-	partSize  = 384 // delimiter and header of a part
-	cidSize   = 256
+	frameSize    = 320 // delimiters and header of the root part, the list element without uri and name
+	partSize     = 144 // delimiter and header of a part, without the media type
+	instanceSize = 80  // an instance without reason
 )
 
 func (l *list) newNotification(full bool, limit int, version uint32) *notification {
-	const longest = len("&quot;") // in the element; it is in two Content-IDs as well
-	return &notification{full: full, limit: limit, version: version, size: frameSize + (longest+2)*len(l.at.resource)}
+	const digits = len(".4294967295.4294967295") // as in render
+	id := len(l.sub.ID) + digits
+	n := &notification{full: full, limit: limit, version: version}
+	n.cidSize = id + len("@") + max(len(l.at.resource), len(noDomain))
+	n.partSize = partSize + id + n.cidSize
+	n.size = frameSize + n.partSize + xmlscan.EscapedLen(l.at.resource)
+	return n
 }
 
-// entitle gives the list a name, as far as there is room.
-func (n *notification) entitle(name resourcelist.Name) {
-	if size := nameSize(name); size <= n.limit/8 {
-		n.title = name
+// entitle tells the name of the list, as far as there is room.
+func (n *notification) entitle(l *list) {
+	l.sum.toggleTitle(l.title)
+	l.title = l.name
+	l.sum.toggleTitle(l.title)
+	if size := nameSize(l.name); size <= n.limit/8 {
+		n.title = l.name
 		n.size += size
 	}
 }
+
+// empty reports whether there is nothing to tell.
+func (n *notification) empty() bool { return len(n.resources) == 0 && n.title == (resourcelist.Name{}) }
 
 // add adds a resource if there is room for it and another reserve bytes.
 func (n *notification) add(m *member, s state, doc document, reserve int) bool {
 	size := m.briefSize()
 	if s.instance {
-		size += cidSize + len(s.reason)
+		size += instanceSize + n.cidSize + xmlscan.EscapedLen(s.reason)
 	}
 	if doc.body != nil {
-		size += partSize + len(doc.contentType) + len(doc.body)
+		size += n.partSize + len(doc.contentType) + len(doc.body)
 	}
 	if n.size+size+reserve > n.limit || doc.body != nil && n.documents == maxDocuments {
 		return false
@@ -177,7 +191,10 @@ func withCharset(contentType string) string {
 func idDomain(list string) string {
 	_, host := sipuri.Split(list)
 	if strings.ContainsAny(host, ":[]") {
-		return "list.invalid" // an address literal is no domain
+		return noDomain
 	}
 	return host
 }
+
+// noDomain stands for an address literal, which is no domain.
+const noDomain = "list.invalid"

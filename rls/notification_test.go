@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"rollcall/internal/resourcelist"
 	"rollcall/sip/event"
@@ -13,11 +14,12 @@ import (
 // Golden: the bytes of a small notification.
 func TestRender(t *testing.T) {
 	l := &list{svc: &Service{}, sub: &event.Subscription{ID: "dialog"}, at: place{resource: theirs}}
+	l.name = resourcelist.Name{DisplayName: "Team", Lang: "en"}
 	n := l.newNotification(true, maxBody, 7)
-	n.entitle(resourcelist.Name{DisplayName: "Team", Lang: "en"})
+	n.entitle(l)
 	add := func(uri, name string, s state, body string) {
-		m := &member{list: l, uri: uri}
-		s.name.DisplayName = name
+		m := &member{list: l, uri: uri, name: resourcelist.Name{DisplayName: name}}
+		s.name = m.name
 		var doc document
 		if body != "" {
 			doc = document{"application/pidf+xml", []byte(body)}
@@ -55,4 +57,32 @@ Content-Type: application/pidf+xml;charset="UTF-8"
 	if len(body) > n.size {
 		t.Errorf("%d bytes, estimated at most %d", len(body), n.size)
 	}
+}
+
+// The body is never larger than estimated, nor much smaller.
+func TestEstimate(t *testing.T) {
+	texts := []string{"Bo", `"<&>'` + "\r\n\t\x00\xff", "é中", strings.Repeat("'", 40), ""}
+	rapid.Check(t, func(t *rapid.T) {
+		l := &list{svc: &Service{}, sub: &event.Subscription{ID: "30e427d82c12379290"}, at: place{resource: rapid.SampledFrom([]string{theirs, "sip:a@[2001:db8::1]"}).Draw(t, "list")}}
+		l.name.DisplayName = rapid.SampledFrom(texts).Draw(t, "title")
+		n := l.newNotification(rapid.Bool().Draw(t, "full"), maxBody, rapid.Uint32().Draw(t, "version"))
+		n.entitle(l)
+		reasons := []string{"", "noresource", `"`}
+		for range rapid.IntRange(0, 20).Draw(t, "members") {
+			text := rapid.SampledFrom(texts)
+			m := &member{list: l, uri: "sip:" + text.Draw(t, "uri"), name: resourcelist.Name{DisplayName: text.Draw(t, "name"), Lang: "de"}}
+			s := state{known: true, name: m.name, instance: rapid.Bool().Draw(t, "instance"), reason: rapid.SampledFrom(reasons).Draw(t, "reason")}
+			var doc document
+			if s.instance && rapid.Bool().Draw(t, "active") {
+				s.state, doc = event.Active, document{"application/pidf+xml", []byte("--b0.30e427d82c12379290")}
+			} else {
+				s.state = event.Terminated
+			}
+			n.add(m, s, doc, 0)
+		}
+		_, body := n.render(l, n.version)
+		if spare := n.size - len(body); spare < 0 || spare > 300+300*(len(n.resources)+1) {
+			t.Fatalf("%d bytes, estimated at most %d", len(body), n.size)
+		}
+	})
 }

@@ -234,6 +234,24 @@ func TestDatagrams(t *testing.T) {
 	})
 }
 
+// Room in a datagram is not lost to estimates.
+func TestDatagramsAreFull(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		members := make([]string, 400)
+		for i := range members {
+			members[i] = fmt.Sprintf("sip:user%d@example.test", i)
+			r.presence.set(members[i], active(fmt.Sprintf("<p n='%d'>%300s</p>", i, "")))
+		}
+		r.putServices(`<list>` + entries(members...) + `</list>`)
+		log := r.subscribe(sub{udp: true})[1:]
+		for i, m := range log[:len(log)-1] {
+			if n := len(m.out.Body); n < maxDatagram*3/4 || n > maxDatagram {
+				t.Errorf("NOTIFY %d has %d bytes", i, n)
+			}
+		}
+	})
+}
+
 // A change that comes when nothing was sent for the time of the window goes at once.
 func TestIdle(t *testing.T) {
 	inBubble(t, options{window: 200 * time.Millisecond}, func(t *testing.T, r *rig) {

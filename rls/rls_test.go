@@ -241,6 +241,64 @@ func TestEdit(t *testing.T) {
 	})
 }
 
+// The name of the list is told when it changes, and whoever has the state can say so.
+func TestTitle(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		r.presence.set(bo, active("<bo/>"))
+		titled := func(name string) {
+			r.putServices(`<list><rl:display-name>` + name + `</rl:display-name>` + entries(bo) + `</list>`)
+		}
+		titled("Team")
+		log := r.subscribe(sub{})
+		w := newSubscriber(theirs)
+		w.receive(t, log[1])
+		etag := log[1].header("SIP-ETag")
+		titled("Crew")
+		log = r.take()
+		w.receive(t, log[0])
+		if diff := cmp.Diff([]string{"Crew"}, w.last.Names); diff != "" || len(log) != 1 || w.last.FullState != "false" || len(w.last.Resources) != 0 || w.gaps != 0 {
+			t.Errorf("after another name: %+v\n%s", w.last, diff)
+		}
+		if log[0].header("SIP-ETag") == etag {
+			t.Error("the entity-tag is that of before")
+		}
+		titled("Team")
+		log = r.take()
+		if got := log[0].header("SIP-ETag"); got != etag {
+			t.Errorf("the name of before has the entity-tag %s, not %s", got, etag)
+		}
+		r.putServices(`<list>` + entries(bo) + `</list>`)
+		r.nothing() // only a full state can say that there is no name
+	})
+}
+
+// RFC 5839 §6.5: the entity is the state of the list, in whatever NOTIFY.
+func TestCondition(t *testing.T) {
+	inBubble(t, options{}, func(t *testing.T, r *rig) {
+		r.presence.set(bo, active("<bo/>"))
+		r.putServices(`<list>` + entries(bo) + `</list>`)
+		log := r.subscribe(sub{})
+		_, tag, _ := strings.Cut(log[0].header("To"), ";tag=")
+		etag := log[1].header("SIP-ETag")
+		condition := "Suppress-If-Match: " + etag + "\r\n"
+		if log = r.subscribe(sub{toTag: tag, more: condition}); len(log) != 1 || log[0].status() != 204 {
+			t.Errorf("refresh with what is known: %+v", log)
+		}
+		r.presence.set(bo, active("<bo2/>"))
+		if log = r.take(); len(log) != 1 || len(log[0].out.Body) == 0 || log[0].header("SIP-ETag") == etag {
+			t.Errorf("news: %+v", log)
+		}
+		if log = r.subscribe(sub{toTag: tag, more: condition}); len(log) != 2 || log[0].status() != 200 || len(log[1].out.Body) == 0 {
+			t.Errorf("refresh with what was known: %+v", log)
+		}
+		r.presence.set(bo, active("<bo/>"))
+		r.take()
+		if log = r.subscribe(sub{more: condition}); len(log) != 2 || log[0].status() != 200 || len(log[1].out.Body) != 0 {
+			t.Errorf("another subscription with what is known: %+v", log)
+		}
+	})
+}
+
 // A service that is removed ends the subscription; the user's own list becomes empty.
 func TestServiceRemoved(t *testing.T) {
 	inBubble(t, options{}, func(t *testing.T, r *rig) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/internal/resourcelist"
 	"rollcall/sip/event"
 	"rollcall/sip/wire"
 )
@@ -22,7 +23,7 @@ func (l *list) View(full bool) (event.View, bool) {
 		return l.view(l.full(l.newNotification(true, l.limit(), version)), version), true
 	}
 	n := l.partial(l.newNotification(false, l.limit(), version), changed)
-	if len(n.resources) == 0 {
+	if n.empty() {
 		return event.View{}, false
 	}
 	return l.view(n, version), true
@@ -64,7 +65,7 @@ func (l *list) limit() int {
 // that changed most recently.
 func (l *list) full(n *notification) *notification {
 	l.forget()
-	n.entitle(l.name)
+	n.entitle(l)
 	reserve := 0
 	for _, m := range l.order {
 		reserve += m.briefSize()
@@ -97,7 +98,7 @@ func (l *list) full(n *notification) *notification {
 
 // forget is how a full state begins: the watcher replaces its table (RFC 4662 §5.6).
 func (l *list) forget() {
-	l.sum = digest{}
+	l.sum, l.title = digest{}, resourcelist.Name{}
 	for uri, m := range l.members {
 		m.told = state{}
 		if !m.listed {
@@ -108,6 +109,9 @@ func (l *list) forget() {
 
 // partial collects what differs from what the watcher was told.
 func (l *list) partial(n *notification, changed []*member) *notification {
+	if l.name != l.title && l.name.DisplayName != "" { // that it lost its name, only a full state can say
+		n.entitle(l)
+	}
 	for _, m := range changed {
 		if l.members[m.uri] != m {
 			continue // left, and that was told

@@ -204,6 +204,24 @@ func Escape(dst []byte, s string) []byte { return escape(dst, s, false) }
 // EscapeAttr appends s as the inside of an attribute value in either quotes.
 func EscapeAttr(dst []byte, s string) []byte { return escape(dst, s, true) }
 
+// EscapedLen is an upper bound of what Escape and EscapeAttr append for s.
+func EscapedLen(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"', c == '\'':
+			n += len("&quot;") - 1
+		case c == '&', c < ' ':
+			n += len("&amp;") - 1
+		case c == '<', c == '>':
+			n += len("&lt;") - 1
+		case c >= 0x80:
+			n += len("\uFFFD") - 1 // it may stand alone
+		}
+	}
+	return n
+}
+
 // escape writes references for markup, and for white space that a reader would
 // normalise; characters that XML excludes become U+FFFD.
 func escape(dst []byte, s string, attr bool) []byte {

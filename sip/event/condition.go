@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"rollcall/sip/wire"
 )
@@ -35,7 +36,8 @@ func (s *Subscription) appendEntityTag(b []byte, v *View) []byte {
 		rand.Read(random[:]) // never fails
 		return hex.AppendEncode(b, random[:])
 	}
-	contentType := v.ContentType
+	// The parameters of a list's type name the parts of one NOTIFY.
+	contentType, _, _ := strings.Cut(v.ContentType, ";")
 	if len(v.Body) == 0 {
 		contentType = ""
 	}
