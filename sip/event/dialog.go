@@ -39,6 +39,14 @@ func (d *dialog) remoteURI() string { return d.part(d.remote) }
 func (d *dialog) remoteTag() string { return d.part(d.tag) }
 func (d *dialog) callID() string    { return d.part(d.call) }
 
+// tagMark comes before our tag, which follows the URI in From.
+const tagMark = ">;tag="
+
+// localTag returns our tag, of a length, as a part of head.
+func (d *dialog) localTag(length int) string {
+	return d.head[int(d.local.to)+len(tagMark):][:length]
+}
+
 // setHead renders the lines that stay the same over the life of the dialog.
 func (d *dialog) setHead(tag, event, eventID, localURI, remoteURI, remoteTag, callID string) {
 	b := make([]byte, 0, 512)
@@ -49,7 +57,7 @@ func (d *dialog) setHead(tag, event, eventID, localURI, remoteURI, remoteTag, ca
 		return span{uint32(from), uint32(len(b))}
 	}
 	d.local = part("From: <", localURI)
-	part(">;tag=", tag)
+	part(tagMark, tag)
 	d.remote = part("\r\nTo: <", remoteURI)
 	b = append(b, '>')
 	if d.tag = (span{}); remoteTag != "" { // RFC 3261 §12.1.1: no From tag is a null tag

@@ -61,6 +61,7 @@ func (r *room) link(s *Subscription) {
 	if others := r.byResource[k]; len(others) > 0 {
 		s.Resource = others[0].Resource // one string for all
 	}
+	s.ID = s.dialog.localTag(len(s.ID))
 	s.n.quota.share(s)
 	s.index = int32(len(r.byResource[k]))
 	r.byResource[k] = append(r.byResource[k], s)

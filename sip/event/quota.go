@@ -1,6 +1,7 @@
 package event
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -16,16 +17,38 @@ type quota struct {
 
 // holding is what a watcher has.
 type holding struct {
-	count int
-	alike alike
+	count   int
+	devices []alike
 }
 
-// alike is what the subscriptions of one watcher mostly have in common. It is in
-// memory once.
+// alike is what the subscriptions from one device of a watcher mostly have in
+// common. It is in memory once.
 type alike struct {
+	remote                       netip.AddrPort
 	watcher, displayName, target string
 	accept, supported            []string
 	flow                         *wire.Flow
+}
+
+// maxAlike bounds the devices of one watcher that are told apart for that.
+const maxAlike = 8
+
+// device returns what is known of the device at the other end of a flow.
+func (h *holding) device(f *wire.Flow) *alike {
+	var remote netip.AddrPort
+	if f != nil {
+		remote = f.Remote()
+	}
+	for i := range h.devices {
+		if h.devices[i].remote == remote {
+			return &h.devices[i]
+		}
+	}
+	if len(h.devices) == maxAlike {
+		h.devices = h.devices[:0]
+	}
+	h.devices = append(h.devices, alike{remote: remote})
+	return &h.devices[len(h.devices)-1]
 }
 
 // take counts one more for watcher, even above the limit when forced.
@@ -56,8 +79,8 @@ func (q *quota) release(watcher string) {
 	}
 }
 
-// share has s use what the watcher's newest subscription before it has, where that
-// says the same.
+// share has s use what the newest subscription before it from the same device has,
+// where that says the same.
 func (q *quota) share(s *Subscription) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -65,7 +88,7 @@ func (q *quota) share(s *Subscription) {
 	if h == nil {
 		return
 	}
-	a := &h.alike
+	a := h.device(s.Flow)
 	common(&s.Watcher, &a.watcher)
 	common(&s.DisplayName, &a.displayName)
 	common(&s.dialog.target, &a.target)
