@@ -158,7 +158,7 @@ func (f *face) answer() string {
 	select {
 	case a := <-f.out:
 		return a
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		f.t.Fatal("no answer")
 		return ""
 	}

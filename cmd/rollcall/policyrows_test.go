@@ -227,8 +227,8 @@ func messagesFollow(t *testing.T, v *venue) {
 // The boundaries are met to the second, without anything else happening.
 func timeDecides(t *testing.T, v *venue) {
 	s := newScene(t, v)
-	from := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
-	until := from.Add(1500 * time.Millisecond)
+	from := time.Now().Add(4 * time.Second).Truncate(time.Millisecond)
+	until := from.Add(2 * time.Second)
 	const layout = "2006-01-02T15:04:05.000Z"
 	s.rule(s.other.c.aor(), ruleFor("q", s.watcher.aor(), "confirm", ""), ruleFor("r", s.watcher.aor(), "allow",
 		`<validity><from>`+from.UTC().Format(layout)+`</from><until>`+until.UTC().Format(layout)+`</until></validity>`))

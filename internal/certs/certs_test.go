@@ -52,7 +52,7 @@ func listen(t *testing.T, s *Store, protocols ...string) string {
 // shown is the first name of the certificate that a client is shown.
 func shown(t *testing.T, addr string, cfg *tls.Config) (string, error) {
 	t.Helper()
-	d := &net.Dialer{Timeout: 5 * time.Second}
+	d := &net.Dialer{Timeout: 20 * time.Second}
 	c, err := tls.DialWithDialer(d, "tcp", addr, cfg)
 	if err != nil {
 		return "", err

@@ -85,7 +85,7 @@ func newProxy(t *testing.T, cfg Config) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := p.e.Close(ctx); err != nil {
 			t.Error(err)
@@ -154,7 +154,7 @@ func (p *peer) send(lines ...string) {
 
 func (p *peer) next() *message {
 	p.t.Helper()
-	if err := p.conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := p.conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		p.t.Fatal(err)
 	}
 	tp := textproto.NewReader(p.r)
@@ -219,7 +219,7 @@ func (p *peer) notify(cseq int, target string, routes ...string) {
 // eventually waits for what happens on other goroutines.
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not happen")
 		}

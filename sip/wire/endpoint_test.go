@@ -51,7 +51,7 @@ func start(t testing.TB, cfg Config, h handlerFunc) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			t.Error("close:", err)
@@ -121,7 +121,7 @@ func (p *peer) datagram(wait time.Duration) string {
 // message reads one from a stream.
 func (p *peer) message() string {
 	p.t.Helper()
-	_ = p.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = p.SetReadDeadline(time.Now().Add(20 * time.Second))
 	var b strings.Builder
 	length := 0
 	for {
