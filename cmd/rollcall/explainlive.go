@@ -116,7 +116,7 @@ func (s liveSource) Subscriptions(ctx context.Context, presentity, watcher strin
 func subscription(in event.Inspection, presentity string) explain.Subscription {
 	s := explain.Subscription{
 		ID: in.ID, State: in.State.String(), Flow: in.Flow, Lost: in.Flow == "",
-		Created: in.Created, Expires: in.Expires, Waiting: in.InFlight || in.Due,
+		Created: in.Created, Expires: in.Expires, Forms: in.Forms, Waiting: in.InFlight || in.Due,
 	}
 	if in.Resource != presentity || in.Kind == "list" {
 		s.List = in.Resource

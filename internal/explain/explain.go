@@ -78,6 +78,9 @@ type Subscription struct {
 	Lost    bool      `json:"lost,omitempty"` // the connection of the watcher is gone
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	// Forms says that not the plain document is sent: "gist", "filter", "trigger",
+	// "changes".
+	Forms []string `json:"forms,omitempty"`
 	// Waiting says that there is news that is not sent, or not answered yet.
 	Waiting bool    `json:"waiting,omitempty"`
 	Notify  *Notify `json:"notify,omitempty"` // the newest; nil: none since the server was started

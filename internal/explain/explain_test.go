@@ -300,6 +300,13 @@ func TestText(t *testing.T) {
 			w.subscriptions = []Subscription{s}
 			w.subErr = nil
 		}},
+		{"gist, filter and changes", alice, func(w *world) {
+			w.blink("granted")
+			w.documents = []string{busy}
+			gist, parts := asks("active"), asks("active")
+			gist.Forms, parts.Forms = []string{"gist"}, []string{"filter", "trigger", "changes"}
+			w.subscriptions = []Subscription{gist, parts}
+		}},
 		{"store down", alice, func(w *world) { w.subErr = errors.New("store unavailable") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -201,6 +201,14 @@ func (t *text) view() {
 	}
 }
 
+// forms is what is sent instead of the document shown above.
+var forms = map[string]string{
+	"gist":    "gets the gist only: one service, one note and what the person does, as its program looks at nothing else",
+	"filter":  "gets only the parts that its filter asks for",
+	"trigger": "is told only of changes that its filter asks for",
+	"changes": "gets only what has changed since the last NOTIFY, after the whole document once",
+}
+
 func (t *text) subscriptions() {
 	if len(t.r.Subscriptions) == 0 {
 		t.line("   none")
@@ -216,6 +224,9 @@ func (t *text) subscriptions() {
 			t.line("     the connection is gone: nothing can be sent until the watcher comes back")
 		case s.Flow != "":
 			t.line("     over %s", s.Flow)
+		}
+		for _, form := range s.Forms {
+			t.line("     %s", forms[form])
 		}
 		switch {
 		case s.Notify != nil:

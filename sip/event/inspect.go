@@ -12,6 +12,7 @@ type Inspection struct {
 	ID, Event, Resource, Watcher, Kind string
 	State                              State // last told
 	Accept                             []string
+	Forms                              []string // other than the plain one
 	Created, Expires                   time.Time
 	Flow                               string // transport and address NOTIFY goes to, "" when it is gone
 	InFlight                           bool   // a NOTIFY waits for its answer
@@ -85,6 +86,9 @@ func (s *Subscription) inspection() Inspection {
 		ID: s.ID, Event: s.Event, Resource: s.Resource, Watcher: s.Watcher, Kind: s.Kind,
 		State: s.state, Accept: s.Accept, Created: s.Created, Expires: s.Expires,
 		InFlight: p.inFlight, Due: p.owed || p.news || p.retry > time.Now().UnixNano(),
+	}
+	if formed, ok := s.source.(Formed); ok {
+		in.Forms = formed.Forms()
 	}
 	if s.out != nil && s.out.Alive() {
 		in.Flow = s.out.Transport() + " " + s.out.Remote().String()

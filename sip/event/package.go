@@ -102,6 +102,12 @@ type Stated interface {
 	State() State
 }
 
+// Formed is an optional part of Source: in what forms, other than the plain one, the
+// watcher gets a View. It is for explanations.
+type Formed interface {
+	Forms() []string
+}
+
 // View is the state of a resource as one watcher is to see it.
 type View struct {
 	State      State
