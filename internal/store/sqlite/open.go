@@ -24,6 +24,8 @@ const (
 	readers        = 4
 	busyTimeout    = 10 * time.Second // for the lock, when another process writes
 	migrationTries = 20               // while another process creates the same file
+	writerCache    = 16000            // kB
+	readerCache    = 4000             // kB of each: what is read often is kept by store/cached
 )
 
 // Store is a database file. It implements store.Store.
@@ -63,7 +65,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := create(s.path); err != nil {
 		return err
 	}
-	if s.writerDB, err = sql.Open("sqlite", dsn(s.path, "")); err != nil {
+	if s.writerDB, err = sql.Open("sqlite", dsn(s.path, writerCache, "")); err != nil {
 		return err
 	}
 	s.writerDB.SetMaxOpenConns(1)
@@ -73,7 +75,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.w, err = newWriter(ctx, s.writerDB, s.opt.History); err != nil {
 		return err
 	}
-	if s.db, err = sql.Open("sqlite", dsn(s.path, "&_pragma=query_only(1)")); err != nil {
+	if s.db, err = sql.Open("sqlite", dsn(s.path, readerCache, "&_pragma=query_only(1)")); err != nil {
 		return err
 	}
 	s.db.SetMaxOpenConns(readers)
@@ -91,10 +93,10 @@ func create(path string) error {
 	return f.Close()
 }
 
-func dsn(path, more string) string {
+func dsn(path string, cache int, more string) string {
 	return fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
-		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_txlock=immediate%s",
-		(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), busyTimeout.Milliseconds(), more)
+		"&_pragma=foreign_keys(1)&_pragma=cache_size(-%d)&_txlock=immediate%s",
+		(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), busyTimeout.Milliseconds(), cache, more)
 }
 
 // migrate brings the schema up to date. Two processes may open a new file at
