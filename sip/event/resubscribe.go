@@ -84,7 +84,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 		}
 	}
 	after.flow = req.Flow
-	after.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	after.contact = n.contact(req.Flow)
 	after.remoteCSeq = req.CSeq
 	after.expires = time.Now().Add(granted)
 
@@ -137,7 +137,7 @@ func (n *Notifier) reroute(s *Subscription) {
 // unsubscribe ends s at the watcher's wish (RFC 6665 §4.2.1.4).
 func (n *Notifier) unsubscribe(ctx context.Context, req *wire.Request, s *Subscription, condition string) *Refusal {
 	s.Flow = req.Flow
-	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	s.dialog.contact = n.contact(req.Flow)
 	if target, bad := remoteTarget(req); bad == nil {
 		s.dialog.target = target
 	}

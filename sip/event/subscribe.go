@@ -129,7 +129,7 @@ func (n *Notifier) newSubscription(req *wire.Request, e *entry, shardIndex int, 
 	s.dialog.routes = routes
 	s.dialog.setHead(s.ID, s.Event, s.EventID, req.To.URI, req.From.URI, req.From.Tag(), req.CallID)
 	s.dialog.firstCSeq, s.dialog.remoteCSeq = req.CSeq, req.CSeq
-	s.dialog.contact = unique.Make(n.cfg.Sender.ContactURI(req.Flow))
+	s.dialog.contact = n.contact(req.Flow)
 	return s
 }
 
@@ -178,6 +178,12 @@ func (n *Notifier) grant(req *wire.Request, s *Subscription, status int, granted
 		{Name: "Expires", Value: seconds(granted)},
 	}, s.headers(View{})...)
 	n.respond(req, wire.Response{Status: status, ToTag: s.ID, Headers: headers})
+}
+
+// contact is our end of a dialog over f. RFC 6665 §4.5.1 wants a GRUU there: the
+// address of a server is one, self-made (RFC 5627 §4.3).
+func (n *Notifier) contact(f *wire.Flow) unique.Handle[string] {
+	return unique.Make(n.cfg.Sender.ContactURI(f) + ";gr")
 }
 
 // packageOf checks what the request demands and finds its event package.

@@ -89,7 +89,7 @@ func TestInitial(t *testing.T) {
 			t.Fatalf("got %s, want 200 and NOTIFY", describe(log))
 		}
 		ok, notify := log[0], log[1]
-		if got := ok.header("Contact"); got != "<sip:192.0.2.1:5060;transport=tcp>" {
+		if got := ok.header("Contact"); got != "<sip:192.0.2.1:5060;transport=tcp;gr>" {
 			t.Errorf("Contact of the 200: %q", got)
 		}
 		if i, good := TagShard(ok.toTag()); !good || i != r.pkg.opened[0].Shard {
@@ -103,7 +103,7 @@ func TestInitial(t *testing.T) {
 			"To":      "<" + bob + ">;tag=from1",
 			"Call-ID": "call1",
 			"Event":   "presence;id=x7",
-			"Contact": "<sip:192.0.2.1:5060;transport=tcp>",
+			"Contact": "<sip:192.0.2.1:5060;transport=tcp;gr>",
 			"Route":   "<sip:p1.example.test;lr>, <sip:p2.example.test;lr>, <sip:p3.example.test;lr>",
 		} {
 			if got := notify.header(name); got != want {
