@@ -199,6 +199,10 @@ func TestOutbound(t *testing.T) {
 				if strings.Contains(answer, "Require: outbound\r\nFlow-Timer: 120\r\n") != tc.done || strings.Contains(answer, "Flow-Timer") != tc.done {
 					t.Errorf("answer\n%s", answer)
 				}
+				// RFC 6223 §5: the same interval, with outbound or without.
+				if tc.want == 200 && !strings.Contains(answer, ";keep=120;") {
+					t.Errorf("keep-alives are not taken up:\n%s", answer)
+				}
 			})
 		})
 	}

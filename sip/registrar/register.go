@@ -38,6 +38,7 @@ func (r *Registrar) Register(ctx context.Context, req *wire.Request, aor string,
 		resp = wire.Response{Status: no.status, Reason: no.reason, Headers: no.headers}
 	} else {
 		resp.Headers = r.answer(req, bindings, time.Now())
+		resp.KeepAlive = seconds(r.cfg.FlowTimer)
 	}
 	if err := req.Respond(resp); err != nil {
 		slog.Debug("answer to REGISTER not sent", "aor", aor, "error", err)

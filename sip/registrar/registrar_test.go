@@ -98,7 +98,7 @@ func (w *world) sent(b []byte) error {
 
 func (w *world) registerOver(flow *wire.Flow, callID string, cseq int, lines ...string) string {
 	w.t.Helper()
-	text := "REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:4000;rport;branch=z9hG4bKa\r\n" +
+	text := "REGISTER sip:example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:4000;rport;keep;branch=z9hG4bKa\r\n" +
 		"From: <sip:alice@example.org>;tag=1\r\nTo: <sip:alice@example.org>\r\nMax-Forwards: 70\r\n" +
 		fmt.Sprintf("Call-ID: %s\r\nCSeq: %d REGISTER\r\n", callID, cseq)
 	for _, l := range lines {

@@ -237,8 +237,32 @@ func TestResponseVia(t *testing.T) {
 		if err != nil {
 			t.Fatal(in, err)
 		}
-		if got := string(v.appendTo(nil, source)); got != want {
+		if got := string(v.appendTo(nil, source, "30")); got != want {
 			t.Errorf("Via %q\n got %q\nwant %q", in, got, want)
+		}
+	}
+}
+
+// RFC 6223 §4.4: an offer of keep-alives is taken up with a value.
+func TestKeepAliveOffer(t *testing.T) {
+	source := netip.MustParseAddrPort("203.0.113.9:4000")
+	for _, tc := range []struct{ in, granted, want string }{
+		{"SIP/2.0/UDP h;rport;keep;branch=z", "30", "SIP/2.0/UDP h;branch=z;keep=30;rport=4000;received=203.0.113.9"},
+		{"SIP/2.0/UDP h;Keep;branch=z;rport;received=1.1.1.1", "0", "SIP/2.0/UDP h;branch=z;keep=0;rport=4000;received=203.0.113.9"},
+		{"SIP/2.0/UDP 203.0.113.9;branch=z;keep", "", "SIP/2.0/UDP 203.0.113.9;branch=z;keep"},
+		{"SIP/2.0/UDP 203.0.113.9;branch=z;keep=7", "30", "SIP/2.0/UDP 203.0.113.9;branch=z;keep=7"},
+		{"SIP/2.0/UDP h;keep;keep", "30", ""},
+		{"SIP/2.0/UDP h;rport;received=1.1.1.1;rport;keep", "30", ""},
+	} {
+		v, err := parseVia(tc.in)
+		if (err == nil) != (tc.want != "") {
+			t.Fatal(tc.in, err)
+		}
+		if err != nil {
+			continue
+		}
+		if got := string(v.appendTo(nil, source, tc.granted)); got != tc.want {
+			t.Errorf("Via %q\n got %q\nwant %q", tc.in, got, tc.want)
 		}
 	}
 }

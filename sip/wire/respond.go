@@ -24,6 +24,9 @@ type Response struct {
 	Headers     []Header
 	Body        []byte
 	ContentType string
+	// KeepAlive says, in seconds, how often the next hop should send the keep-alives
+	// that it has offered (RFC 6223 §4.4); "0": as it likes; "": they are not wanted.
+	KeepAlive string
 }
 
 // Respond sends the response and keeps it for retransmissions of the request.
@@ -116,7 +119,7 @@ func (r *Request) appendEchoed(b []byte, resp *Response) []byte {
 		switch {
 		case sameName(name, "Via"):
 			if firstVia {
-				b = r.appendTopVia(b, value)
+				b = r.appendTopVia(b, value, resp.KeepAlive)
 				firstVia = false
 			} else {
 				b = appendHeader(b, "Via", value)
@@ -155,12 +158,12 @@ func (r *Request) formsDialog(resp *Response) bool {
 }
 
 // appendTopVia writes the line that has the top Via, which may hold further ones.
-func (r *Request) appendTopVia(b []byte, line string) []byte {
+func (r *Request) appendTopVia(b []byte, line, keepAlive string) []byte {
 	if r.top.raw == "" {
 		return appendHeader(b, "Via", line)
 	}
 	b = append(b, "Via: "...)
-	b = r.top.appendTo(b, r.Flow.Remote())
+	b = r.top.appendTo(b, r.Flow.Remote(), keepAlive)
 	if i := strings.Index(line, r.top.raw); i >= 0 {
 		b = append(b, line[i+len(r.top.raw):]...)
 	}

@@ -15,9 +15,10 @@ type via struct {
 	port   int // 0: absent
 	branch string
 	rport  bool
-	// addresses are the spans of received and rport within raw, each with its
-	// leading ";", in order; the sender has no business filling them in.
-	addresses [2][2]int
+	keep   bool // offers keep-alives (RFC 6223 §4.3)
+	// ours are the spans within raw, each with its leading ";", in order, of what is
+	// for us to fill in: received, rport and keep.
+	ours [3][2]int
 }
 
 // parseVia reads one Via value: "SIP" / "2.0" / transport LWS sent-by *(; param).
@@ -32,7 +33,7 @@ func parseVia(s string) (via, error) {
 	if err := v.parseSentBy(trim(sentBy)); err != nil {
 		return via{}, err
 	}
-	spans := 0
+	addresses := 0
 	for more {
 		at := len(s) - len(params) - 1
 		name, value, left, err := viaParam(params)
@@ -44,11 +45,16 @@ func parseVia(s string) (via, error) {
 			v.branch = value
 		case strings.EqualFold(name, "rport"), strings.EqualFold(name, "received"):
 			v.rport = v.rport || len(name) == len("rport")
-			if spans == len(v.addresses) {
+			if addresses++; addresses > 2 {
 				return via{}, fmt.Errorf("%w: repeated Via parameter", errGrammar)
 			}
-			v.addresses[spans] = [2]int{at, len(s) - len(left)}
-			spans++
+			v.claim(at, len(s)-len(left))
+		case strings.EqualFold(name, "keep") && value == "":
+			if v.keep {
+				return via{}, fmt.Errorf("%w: repeated Via parameter", errGrammar)
+			}
+			v.keep = true
+			v.claim(at, len(s)-len(left))
 		}
 		if left == "" {
 			break
@@ -59,6 +65,16 @@ func parseVia(s string) (via, error) {
 		params = left[1:]
 	}
 	return v, nil
+}
+
+// claim makes a span of raw one of ours.
+func (v *via) claim(from, to int) {
+	for i := range v.ours {
+		if v.ours[i][1] == 0 {
+			v.ours[i] = [2]int{from, to}
+			return
+		}
+	}
 }
 
 func viaParam(s string) (name, value, rest string, err error) {
@@ -129,17 +145,23 @@ func (v *via) isAddr(a netip.Addr) bool {
 }
 
 // appendTo writes the Via value for a response to a request that came from
-// source: RFC 3261 §18.2.1, RFC 3581 §4. Everything but received and rport is as
-// the sender wrote it.
-func (v *via) appendTo(b []byte, source netip.AddrPort) []byte {
+// source: RFC 3261 §18.2.1, RFC 3581 §4. keepAlive is the value of keep, if the
+// sender wrote one without. Everything else is as the sender wrote it.
+func (v *via) appendTo(b []byte, source netip.AddrPort, keepAlive string) []byte {
 	at := 0
-	for _, span := range v.addresses {
+	for _, span := range v.ours {
 		if span[1] > 0 {
 			b = append(b, v.raw[at:span[0]]...)
 			at = span[1]
 		}
 	}
 	b = append(b, v.raw[at:]...)
+	if v.keep {
+		b = append(b, ";keep"...)
+		if keepAlive != "" {
+			b = append(append(b, '='), keepAlive...)
+		}
+	}
 	if !source.IsValid() {
 		return b
 	}
