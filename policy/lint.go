@@ -271,8 +271,21 @@ func (l *linter) unreachable() {
 			l.report(r, false, "changes nothing: whom it refuses would be refused without it, too")
 			continue
 		}
+		if l.nobodyListed(r) {
+			l.report(r, false, "decides nothing as long as nobody is on its list")
+			continue
+		}
 		l.report(r, true, "decides nothing: without it every watcher would be treated the same, %s", l.whyIdle(r))
 	}
+}
+
+// nobodyListed reports whether a rule is for people of lists, which are there, but
+// empty: nobody has been let in, or blocked, yet.
+func (l *linter) nobodyListed(r *rule) bool {
+	return slices.ContainsFunc(r.conditions, func(c condition) bool {
+		list, ok := c.(*externalList)
+		return ok && len(list.members)+len(list.problems) == 0
+	})
 }
 
 // whyIdle guesses why a rule decides nothing.

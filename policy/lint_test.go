@@ -28,7 +28,7 @@ func TestLint(t *testing.T) {
 		name, auid, rules string
 		want              []string // "warning rule: words" or "note rule: words"
 	}{
-		{"what Blink writes", AUIDOMAPresRules, blink, []string{"note blocked: empty", "warning blocked: decides nothing", "note anonymous: changes nothing"}},
+		{"what Blink writes", AUIDOMAPresRules, blink, []string{"note blocked: empty", "note blocked: decides nothing", "note anonymous: changes nothing"}},
 		{"no conditions", AUIDPresRules, lintRule("all", "", "allow"), []string{"warning all: also watchers without an identity"}},
 		{"many", AUIDPresRules, lintRule("all", `<cr:identity><cr:many/></cr:identity>`, "allow"), []string{"warning all: everybody with an identity"}},
 		{"one domain", AUIDPresRules, lintRule("ours", `<cr:identity><cr:many domain="example.com"/></cr:identity>`, "allow"), nil},
