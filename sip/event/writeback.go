@@ -8,11 +8,11 @@ import (
 
 // How far the stored state and tag of a view may lag behind: saveEvery when there is
 // much to write, less the less there is. What a crash loses costs one NOTIFY that was
-// not needed.
+// not needed; to write a row costs as much as to send one.
 const (
 	saveEvery = 5 * time.Second
 	saveFirst = time.Second / 2
-	savePace  = 20 * time.Millisecond // more for each row the last time
+	savePace  = time.Second / 5 // more for each row the last time
 )
 
 // saveBatch bounds the rows of one deferred batch.
