@@ -228,7 +228,9 @@ func TestText(t *testing.T) {
 			w.blink("granted")
 			s := asks("active")
 			s.List = "sip:alice+presence@example.org"
-			w.subscriptions = []Subscription{s}
+			sent := asks("active")
+			sent.List = "sip:rls@example.org;owner=" + alice
+			w.subscriptions = []Subscription{s, sent}
 		}},
 		{"does not ask", alice, func(w *world) {
 			w.blink("granted")

@@ -124,7 +124,7 @@ func (t *text) publications() {
 	}
 	for _, p := range t.r.Publications {
 		t.line("   %s", p.Says)
-		source := "by a program that did not say its name"
+		source := "by a program whose name is not known"
 		if p.UserAgent != "" {
 			source = "by " + p.UserAgent
 		}
@@ -217,6 +217,9 @@ func (t *text) subscriptions() {
 		what := "to " + t.of
 		if s.List != "" {
 			what = "to the list " + plain(s.List) + ", which has " + t.of
+			if service, _, brought := strings.Cut(s.List, ";owner="); brought {
+				what = "to the list that it sent to " + plain(service) + ", which has " + t.of
+			}
 		}
 		t.line("   %s: %s, since %s, ends %s unless renewed", what, s.State, t.ago(s.Created), t.in(s.Expires))
 		switch {
