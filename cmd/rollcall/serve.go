@@ -61,9 +61,9 @@ func newLogger(w io.Writer, cfg *config.Config) *slog.Logger {
 	_ = level.UnmarshalText([]byte(cfg.LogLevel))
 	opt := &slog.HandlerOptions{Level: level}
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opt))
+		return slog.New(newCalm(slog.NewJSONHandler(w, opt)))
 	}
-	return slog.New(slog.NewTextHandler(w, opt))
+	return slog.New(newCalm(slog.NewTextHandler(w, opt)))
 }
 
 func printAddresses(con console, n *node) {
