@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"rollcall/internal/hop"
+	"rollcall/internal/quota"
 )
 
 // Bounds are the connections that a listener has at a time.
@@ -20,7 +21,7 @@ type Bounds struct {
 // they are closed.
 func Bound(l net.Listener, b Bounds) net.Listener {
 	return &boundedListener{
-		Listener: l, bounds: b, perAddress: make(map[netip.Addr]int),
+		Listener: l, bounds: b, held: quota.New[netip.Addr](b.Total, b.PerAddress),
 		slots: make(chan struct{}, b.Total), closed: make(chan struct{}),
 	}
 }
@@ -31,9 +32,7 @@ type boundedListener struct {
 	slots  chan struct{}
 	closed chan struct{}
 	once   sync.Once
-
-	mu         sync.Mutex
-	perAddress map[netip.Addr]int // of networks that have connections
+	held   *quota.Quota[netip.Addr] // by network
 }
 
 // Accept waits for a free slot, then for a connection.
@@ -49,34 +48,21 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			<-l.slots
 			return nil, err
 		}
-		from := hop.Addr(c.RemoteAddr().String())
-		if l.bounds.PerAddress <= 0 || l.bounds.Exempt.Contains(from) {
-			return &boundedConn{Conn: c, release: func() { <-l.slots }}, nil
-		}
-		from = hop.Network(from)
-		if l.enter(from) {
-			return &boundedConn{Conn: c, release: func() { l.leave(from); <-l.slots }}, nil
+		from := l.holder(c)
+		if l.held.Take(from) {
+			return &boundedConn{Conn: c, release: func() { l.held.Give(from); <-l.slots }}, nil
 		}
 		c.Close()
 	}
 }
 
-func (l *boundedListener) enter(from netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.perAddress[from] >= l.bounds.PerAddress {
-		return false
+// holder is the network that a connection counts for, none when it is exempt.
+func (l *boundedListener) holder(c net.Conn) netip.Addr {
+	from := hop.Addr(c.RemoteAddr().String())
+	if l.bounds.PerAddress <= 0 || l.bounds.Exempt.Contains(from) {
+		return netip.Addr{}
 	}
-	l.perAddress[from]++
-	return true
-}
-
-func (l *boundedListener) leave(from netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.perAddress[from]--; l.perAddress[from] == 0 {
-		delete(l.perAddress, from)
-	}
+	return hop.Network(from)
 }
 
 // Close stops accepting.

@@ -84,8 +84,8 @@ func TestPerAddress(t *testing.T) {
 	three := <-accepted
 	two.Close()
 	three.Close()
-	if len(l.perAddress) != 0 {
-		t.Errorf("%v is kept", l.perAddress)
+	if total, holders := l.held.Taken(); total != 0 || holders != 0 {
+		t.Errorf("%d connections of %d networks are kept", total, holders)
 	}
 	l.Close()
 	if _, more := <-accepted; more {

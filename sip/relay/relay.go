@@ -2,11 +2,11 @@ package relay
 
 import (
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/internal/auth"
 	"rollcall/internal/hop"
+	"rollcall/internal/quota"
 	"rollcall/internal/sipuri"
 	"rollcall/internal/store"
 	"rollcall/sip/wire"
@@ -48,12 +48,9 @@ type Config struct {
 
 // Relay forwards requests between our users and other domains.
 type Relay struct {
-	cfg   Config
-	moved moved
-
-	mu       sync.Mutex
-	inFlight int
-	perUser  map[string]int // by AOR
+	cfg      Config
+	moved    moved
+	inFlight *quota.Quota[string] // by AOR
 }
 
 // New returns a Relay.
@@ -64,7 +61,7 @@ func New(cfg Config) *Relay {
 	if cfg.MaxPerUser <= 0 {
 		cfg.MaxPerUser = defaultMaxPerUser
 	}
-	return &Relay{cfg: cfg, perUser: make(map[string]int)}
+	return &Relay{cfg: cfg, inFlight: quota.New[string](cfg.MaxInFlight, cfg.MaxPerUser)}
 }
 
 // Refuse makes the checks of RFC 3261 §16.3 that do not depend on who asks; nil:
@@ -95,7 +92,7 @@ func (r *Relay) Away(req *wire.Request, p *Passage, hop wire.Hop, who auth.Ident
 		respond(req, wire.Response{Status: 403, Reason: "Not Your Subscription"})
 		return
 	}
-	if !r.enter(who.AOR) {
+	if !r.inFlight.Take(who.AOR) {
 		respond(req, wire.Overloaded())
 		return
 	}
@@ -113,7 +110,7 @@ func (r *Relay) Away(req *wire.Request, p *Passage, hop wire.Hop, who auth.Ident
 	}
 	hop.Complete = f.complete
 	r.cfg.Sender.Forward(f.out, hop, func(result wire.Result) {
-		r.leave(who.AOR)
+		r.inFlight.Give(who.AOR)
 		Answer(req, &result)
 	})
 }
@@ -126,14 +123,14 @@ func (r *Relay) Back(req *wire.Request, p *Passage) {
 		respond(req, wire.Response{Status: 430}) // RFC 5626 §5.3.1
 		return
 	}
-	if !r.enter(t.aor) {
+	if !r.inFlight.Take(t.aor) {
 		respond(req, wire.Overloaded())
 		return
 	}
 	f := r.forwarding(req, p, auth.Identity{Trusted: r.trusted(req.Flow)})
 	f.token = t
 	done := func(result wire.Result) {
-		r.leave(t.aor)
+		r.inFlight.Give(t.aor)
 		Answer(req, &result)
 	}
 	if flow != nil {
@@ -161,32 +158,6 @@ func (r *Relay) Identify(req *wire.Request, who auth.Identity) func(out *wire.Ou
 	f := &forwarding{r: r, in: req.Flow}
 	f.identity, f.shown = identityLines(req, who)
 	return f.complete
-}
-
-// enter counts a request of aor; false: there are too many.
-func (r *Relay) enter(aor string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.inFlight >= r.cfg.MaxInFlight || aor != "" && r.perUser[aor] >= r.cfg.MaxPerUser {
-		return false
-	}
-	r.inFlight++
-	if aor != "" {
-		r.perUser[aor]++
-	}
-	return true
-}
-
-func (r *Relay) leave(aor string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.inFlight--
-	if aor == "" {
-		return
-	}
-	if r.perUser[aor]--; r.perUser[aor] == 0 {
-		delete(r.perUser, aor)
-	}
 }
 
 func (r *Relay) trusted(f *wire.Flow) bool {

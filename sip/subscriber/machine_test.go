@@ -304,7 +304,7 @@ func (m *model) rest() {
 			m.rt.Fatal("something is left")
 		}
 	}
-	if m.s.quota.all != 0 || len(m.s.quota.held) != 0 {
+	if total, holders := m.s.quota.Taken(); total != 0 || holders != 0 {
 		m.rt.Fatal("the quota is not given back")
 	}
 	time.Sleep(5 * time.Hour)

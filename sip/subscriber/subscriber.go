@@ -6,6 +6,7 @@ import (
 
 	"rollcall/internal/hop"
 	"rollcall/internal/metrics"
+	"rollcall/internal/quota"
 	"rollcall/internal/route"
 	"rollcall/internal/shard"
 	"rollcall/internal/sipuri"
@@ -76,7 +77,7 @@ type Subscriber struct {
 	cfg   Config
 	rooms [shard.Count]room
 	pace  *pace
-	quota quota
+	quota *quota.Quota[string] // by watcher
 }
 
 // room holds what belongs to one shard.
@@ -91,7 +92,7 @@ type room struct {
 // stops with pool and wheel.
 func New(cfg Config) *Subscriber {
 	cfg = cfg.withDefaults()
-	s := &Subscriber{cfg: cfg, pace: newPace(cfg.Rate), quota: quota{max: cfg.Max, perWatcher: cfg.MaxPerWatcher, held: make(map[string]int)}}
+	s := &Subscriber{cfg: cfg, pace: newPace(cfg.Rate), quota: quota.New[string](cfg.Max, cfg.MaxPerWatcher)}
 	for i := range s.rooms {
 		s.rooms[i].byKey, s.rooms[i].byTag = make(map[Key]*subscription), make(map[string]*subscription)
 	}

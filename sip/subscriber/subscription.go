@@ -83,7 +83,7 @@ func (b *subscription) join(like *wire.Flow, again bool) {
 	}
 	b.unused = time.Time{}
 	if !b.admitted {
-		if !b.s.quota.take(b.key.Watcher) {
+		if !b.s.quota.Take(b.key.Watcher) {
 			b.show(&noRoom)
 			return
 		}
@@ -276,7 +276,7 @@ func (b *subscription) drop() {
 	b.phase = gone
 	b.s.cfg.Wheel.Cancel(&b.timer)
 	if b.admitted {
-		b.s.quota.give(b.key.Watcher)
+		b.s.quota.Give(b.key.Watcher)
 		b.s.cfg.Metrics.Backend.Dec()
 	}
 }
