@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rollcall/internal/metrics"
+	"rollcall/internal/quota"
 	"rollcall/internal/sipdns"
 	"rollcall/internal/wheel"
 )
@@ -119,8 +120,7 @@ type Endpoint struct {
 	dialed map[dialKey]*tcpConn
 	perIP  map[netip.Addr]int
 
-	openings int                // connections that have yet to say who they are
-	opening  map[netip.Addr]int // those of addresses with a limit
+	openings *quota.Quota[netip.Addr] // connections that have yet to say who they are
 }
 
 // New makes an endpoint without listeners.
@@ -134,7 +134,7 @@ func New(cfg Config) *Endpoint {
 		resolver: newResolver(),
 		answered: tally{vec: cfg.Metrics.SIPRequests},
 		nonce:    rand.Uint64(),
-		opening:  make(map[netip.Addr]int),
+		openings: quota.New[netip.Addr](cfg.MaxOpening, (cfg.MaxOpening+1)/2),
 		forwards: make(chan struct{}, cfg.MaxForwards),
 		dials:    rate.NewLimiter(50, 100),
 		badLog:   rate.NewLimiter(1, 5),

@@ -92,29 +92,16 @@ func (l *tcpListener) take(conn net.Conn) bool {
 
 // enter takes one of the places for connections that have yet to say who they are.
 // One address, unless it is not known or loopback, gets half of them at most.
-func (e *Endpoint) enter(from netip.Addr) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	limited := from.IsValid() && !from.IsLoopback()
-	from = hop.Network(from)
-	if e.openings >= e.cfg.MaxOpening || limited && e.opening[from] >= (e.cfg.MaxOpening+1)/2 {
-		return false
-	}
-	e.openings++
-	if limited {
-		e.opening[from]++
-	}
-	return true
-}
+func (e *Endpoint) enter(from netip.Addr) bool { return e.openings.Take(opener(from)) }
 
-func (e *Endpoint) leave(from netip.Addr) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	from = hop.Network(from)
-	e.openings--
-	if e.opening[from]--; e.opening[from] <= 0 {
-		delete(e.opening, from)
+func (e *Endpoint) leave(from netip.Addr) { e.openings.Give(opener(from)) }
+
+// opener is the network that an opening counts for, none for those without a limit.
+func opener(from netip.Addr) netip.Addr {
+	if !from.IsValid() || from.IsLoopback() {
+		return netip.Addr{}
 	}
+	return hop.Network(from)
 }
 
 // adopt takes an accepted connection unless a limit is reached.

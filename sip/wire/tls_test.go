@@ -163,8 +163,8 @@ func TestHalfOpenTLS(t *testing.T) {
 			t.Errorf("closed after %v", took)
 		}
 		synctest.Wait()
-		if len(e.conns) != 0 || len(e.opening) != 0 {
-			t.Errorf("%d connections, %d places kept", len(e.conns), len(e.opening))
+		if places, _ := e.openings.Taken(); len(e.conns) != 0 || places != 0 {
+			t.Errorf("%d connections, %d places kept", len(e.conns), places)
 		}
 	})
 }
@@ -185,8 +185,8 @@ func TestOpeningPlaces(t *testing.T) {
 		for _, from := range []netip.Addr{one, one, neighbour, loopback} {
 			e.leave(from)
 		}
-		if e.openings != 0 || len(e.opening) != 0 {
-			t.Errorf("%d places kept, of %v", e.openings, e.opening)
+		if places, networks := e.openings.Taken(); places != 0 || networks != 0 {
+			t.Errorf("%d places kept, of %d networks", places, networks)
 		}
 	})
 }
