@@ -12,7 +12,7 @@ type span struct{ block, offset, length int }
 
 const (
 	firstBlock = 1 << 10
-	fullBlock  = 32 << 10
+	fullBlock  = 16 << 10
 )
 
 // keep copies b into the last block, or into a new one when there is no room.
