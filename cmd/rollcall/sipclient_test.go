@@ -104,18 +104,19 @@ func newSIPClient(t *testing.T, network string, conn net.Conn, user, password st
 	t.Helper()
 	c := &sipClient{t: t, user: user, password: password, network: network, conn: conn, in: make(chan *message, 256), tag: rand.Text()}
 	t.Cleanup(func() { conn.Close() })
-	go c.read()
+	go c.read(conn)
 	return c
 }
 
-func (c *sipClient) read() {
+// read takes what arrives. The test may write over something else meanwhile.
+func (c *sipClient) read(conn net.Conn) {
 	defer close(c.in)
-	stream := bufio.NewReader(c.conn)
+	stream := bufio.NewReader(conn)
 	datagram := make([]byte, 65536)
 	for {
 		r := stream
 		if c.network == "udp" {
-			n, err := c.conn.Read(datagram)
+			n, err := conn.Read(datagram)
 			if err != nil {
 				return
 			}
