@@ -236,7 +236,7 @@ func TestRestore(t *testing.T) {
 		r.n.Stop(context.Background())
 		r.close()
 
-		r = newRig(t, Config{}, st)
+		r = newRig(t, Config{Continued: true}, st)
 		defer r.close()
 		r.sender.flows = map[string]*wire.Flow{udp.Ref(): r.flow("UDP", remote)}
 		r.pkg.set("sip:other@example.test", text("changed"))
@@ -272,6 +272,60 @@ func TestRestore(t *testing.T) {
 			t.Errorf("left after the expiry: %d rows", len(rows))
 		}
 	})
+}
+
+// A view that was sent last, and noted or not, is told again when that is needed, and
+// otherwise not. The one at the restart is that of before the last.
+func TestRestoreAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		end     func(r *rig)
+		ordered bool
+		state   string
+		want    int
+	}{
+		{"killed when the last was answered", func(*rig) {}, false, "first", 1},
+		{"killed, nothing else to tell", func(*rig) {}, false, "second", 1},
+		{"stopped when it was answered", func(r *rig) { r.n.Stop(context.Background()) }, true, "first", 1},
+		{"stopped, nothing else to tell", func(r *rig) { r.n.Stop(context.Background()) }, true, "second", 0},
+		{"stopped when it was not answered", func(r *rig) {
+			r.sender.auto = 0
+			r.set(text("third"))
+			r.notify()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			if !r.n.Stop(ctx) {
+				r.t.Error("not all was handed to the store")
+			}
+		}, true, "second", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := memory.New()
+				r := newRig(t, Config{}, st)
+				udp := r.flow("UDP", remote)
+				r.set(text("first"))
+				r.establish(sub{flow: udp, expires: "3600"})
+				time.Sleep(saveEvery + time.Second)
+				r.set(text("second"))
+				r.notify()
+				tt.end(r)
+				r.close()
+
+				r = newRig(t, Config{Continued: tt.ordered}, st)
+				defer r.close()
+				r.sender.flows = map[string]*wire.Flow{udp.Ref(): r.flow("UDP", remote)}
+				r.set(text(tt.state))
+				if err := r.n.Restore(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				if log := r.take(); len(log) != tt.want || tt.want == 1 && string(log[0].out.Body) != tt.state {
+					t.Errorf("after the restart: %s", describe(log))
+				}
+			})
+		})
+	}
 }
 
 // What the package does not take back is over, and its watcher told why.

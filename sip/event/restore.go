@@ -25,7 +25,7 @@ const restoreChunk = 64
 
 // Restore takes over the subscriptions of an earlier run, before traffic begins.
 // Each is evaluated once soon after; watchers that have seen the view as it is
-// now hear nothing.
+// now hear nothing, if that is known for certain.
 func (n *Notifier) Restore(ctx context.Context) error {
 	var read [shard.Count][]store.Subscription
 	var turns [shard.Count]int
@@ -113,6 +113,9 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 	}
 	if row.State == Active.String() {
 		s.state = Active
+	}
+	if !n.cfg.Continued {
+		s.sent = "" // it may have been sent something else since
 	}
 	s.Flow = n.flowAgain(row.Flow, row.Watcher)
 	if s.device = uint64(row.Device); row.Device == 0 {

@@ -40,7 +40,8 @@ func (n *Notifier) saveSoon(r *room, shardIndex int) {
 }
 
 // save writes back what has waited. A view that is on its way may be lost with the
-// process: it waits until its NOTIFY is answered.
+// process: it waits until its NOTIFY is answered, or is noted as not seen when there
+// is no time for that.
 func (n *Notifier) save(r *room) {
 	var b store.Batch
 	waiting := r.unsaved[:0]
@@ -48,9 +49,12 @@ func (n *Notifier) save(r *room) {
 	for _, s := range r.unsaved {
 		if s.sending.inFlight && !s.sending.over {
 			waiting = append(waiting, s)
-			continue
+			if !n.stopping.Load() {
+				continue
+			}
+		} else {
+			s.sending.unsaved = false
 		}
-		s.sending.unsaved = false
 		if s.sending.over {
 			continue // its row has been dropped
 		}
