@@ -112,7 +112,16 @@ func (pub *publishing[D]) match() *wire.Response {
 			return nil
 		}
 	}
+	if pub.startsAnew() {
+		return nil
+	}
 	return &wire.Response{Status: 412}
+}
+
+// startsAnew: libpurple, which sends the whole document each time, would after a
+// 412 not publish again before its user logs in anew.
+func (pub *publishing[D]) startsAnew() bool {
+	return strings.HasPrefix(pub.req.Header("User-Agent"), "Purple/") && len(pub.req.Body) > 0 && pub.req.Expires != 0
 }
 
 // lifetime settles how long the publication lasts (§6 step 4).

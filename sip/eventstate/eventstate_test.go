@@ -151,6 +151,25 @@ func (r *rig) state() (state string) {
 	return state
 }
 
+// libpurple takes a 412 for the end of publishing.
+func TestUnknownTagOfLibpurple(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory.New())
+		defer func() { r.close() }()
+		purple := "User-Agent: Purple/2.14.12\r\n"
+		for _, tc := range []struct{ lines, body, status, state string }{
+			{"SIP-If-Match: gone\r\n", "a1", "412", ""},
+			{"SIP-If-Match: gone\r\nExpires: 0\r\n" + purple, "a1", "412", ""},
+			{"SIP-If-Match: gone\r\n" + purple, "", "412", ""},
+			{"SIP-If-Match: gone\r\n" + purple, "a1", "200", "a1"},
+		} {
+			if status, _ := r.publish("TCP", tc.lines, tc.body); status != tc.status || r.state() != tc.state {
+				t.Errorf("%q, body %q: %s, state %q", tc.lines, tc.body, status, r.state())
+			}
+		}
+	})
+}
+
 func TestService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, memory.New())
