@@ -10,12 +10,10 @@ import (
 
 // source is one subscription to presence.
 type source struct {
-	s     *Service
-	sub   *event.Subscription
-	state event.State // last decided
-
-	recorded bool      // as pending, with the subscription, just now
-	wanted   *selected // nil, as nearly always: whole documents as they are
+	s      *Service
+	sub    *event.Subscription
+	state  event.State // last decided
+	wanted *selected   // nil, as nearly always: whole documents as they are
 }
 
 // selected is what a watcher has to do with that does not take whole documents as
@@ -73,14 +71,11 @@ func (src *source) selection() *selected {
 	return src.wanted
 }
 
-// Record implements event.Recorder: that somebody asks to be let in must last.
+// Record implements event.Recorder: that somebody asks to be let in must last. From
+// here on the subscription counts, before an older one of the same watcher may end.
 func (src *source) Record(b *store.Batch) {
-	if src.state != event.Pending {
-		return
-	}
-	if p := src.s.find(src.sub.Resource); p != nil {
-		m := src.watcher()
-		src.recorded = p.watchers.Record(&m, b)
+	if p := src.s.find(src.sub.Resource); p != nil && src.state != event.Terminated {
+		p.record(src.watcher(), src.state, b)
 	}
 }
 
@@ -109,13 +104,12 @@ func (src *source) list(shown event.State) {
 		return
 	}
 	p.admit(src.watcher(), shown)
-	src.recorded = false // from now on the table sees to it
 }
 
 // watcher is this subscription as its watcher's entry has it.
 func (src *source) watcher() winfo.Member {
 	sub := src.sub
-	return winfo.Member{Stored: src.recorded, Watcher: store.Watcher{
+	return winfo.Member{Watcher: store.Watcher{
 		Presentity: sub.Resource, Event: Event, ID: winfo.ID(sub.ID), Watcher: sub.Watcher,
 		DisplayName: sub.DisplayName, Status: winfo.Pending, Cause: "subscribe",
 		Since: sub.Created, Expires: sub.Expires,

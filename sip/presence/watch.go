@@ -95,13 +95,18 @@ func (s *Service) Watchers(presentity string) []winfo.Watcher {
 // admit brings the entry of a watcher in line with what it is shown.
 func (p *presentity) admit(m winfo.Member, shown event.State) {
 	var b store.Batch
+	p.record(m, shown, &b)
+	p.commitLater(b)
+}
+
+// record does that, too; rows go into b.
+func (p *presentity) record(m winfo.Member, shown event.State, b *store.Batch) {
 	known := p.watchers.Holds(m.ID)
-	changed := p.watchers.Admit(m, shown, time.Now(), &b)
+	changed := p.watchers.Admit(m, shown, time.Now(), b)
 	if !known {
 		p.arm(m.End())
 		p.plan()
 	}
-	p.commitLater(b)
 	if changed {
 		p.winfoChanged()
 	}

@@ -380,6 +380,53 @@ func TestListPoll(t *testing.T) {
 	})
 }
 
+// A client that starts again takes the place of its old subscription before it has
+// got anything: the owner sees the same watcher all the while, over our restart too.
+func TestClientStartsAgain(t *testing.T) {
+	for rule, want := range map[string]string{"confirm": "bo pending subscribe", "allow": "bo active subscribe"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, Config{}, memory.New())
+			defer func() { r.close() }()
+			r.rules(amy, rule+" "+bo)
+			old, _, err := r.subscribe(subscription("s1", bo, time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := r.s.Watchers(amy)[0]
+			r.news(WinfoEvent, amy)
+			sub := subscription("s2", bo, time.Hour)
+			r.on(amy, func() {
+				src, err := r.s.Package().Open(context.Background(), sub)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var b store.Batch
+				src.(event.Recorder).Record(&b)
+				old.Ended("deactivated", &b)
+				if err := r.store.Commit(context.Background(), b); err != nil {
+					t.Error(err)
+				}
+				src.View(true)
+			})
+			r.expectWinfo(want)
+			if r.news(WinfoEvent, amy) != 0 {
+				t.Error("the owner was told")
+			}
+			r = r.restart()
+			sub.Restored = true
+			if _, _, err := r.subscribe(sub); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * winfo.Grace)
+			r.expectWinfo(want)
+			if after := r.s.Watchers(amy)[0]; after.ID != before.ID || !after.Since.Equal(before.Since) {
+				t.Errorf("%+v, was %+v", after, before)
+			}
+		})
+	}
+}
+
 // One entry for one watcher, whatever it watches with: it keeps its id from the first
 // subscription to the last, over a restart too (RFC 3858 §3.1).
 func TestOneEntry(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 type Member struct {
 	store.Watcher      // ID is that of the subscription
 	List          bool // watches through a list
-	Stored        bool // a row was written with the subscription
 }
 
 // End is when the subscription is over unless somebody says otherwise.
@@ -45,9 +44,6 @@ func (t *Table) Of(m *Member) *Entry {
 // begin makes an entry for the first subscription of a watcher.
 func (t *Table) begin(m *Member, shown event.State, now time.Time, b *store.Batch) bool {
 	if max(len(t.live), len(t.members)) >= t.limits.Live {
-		if m.Stored {
-			b.DropWatchers = append(b.DropWatchers, m.Key())
-		}
 		return false
 	}
 	e := &Entry{Watcher: m.Watcher}
@@ -89,9 +85,6 @@ func (t *Table) join(e *Entry, m *Member, shown event.State) {
 			e.DisplayName = m.DisplayName
 		}
 		t.mu.Unlock()
-	}
-	if m.Stored {
-		t.wrote(e)
 	}
 }
 

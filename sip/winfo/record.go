@@ -24,7 +24,7 @@ func (p recorded) Open(ctx context.Context, s *event.Subscription) (event.Source
 	if err != nil {
 		if s.Restored {
 			src := &recording{r: p.r, s: s}
-			p.r.admit(s.Resource, src.member(), event.Terminated)
+			p.r.list(s.Resource, src.member(), event.Terminated)
 		}
 		return nil, err
 	}
@@ -39,10 +39,9 @@ func (p recorded) Open(ctx context.Context, s *event.Subscription) (event.Source
 // recording is a subscription that is recorded.
 type recording struct {
 	event.Source
-	r      *Records
-	s      *event.Subscription
-	state  event.State // as decided at first
-	stored bool        // as pending, with the subscription, just now
+	r     *Records
+	s     *event.Subscription
+	state event.State // as decided last
 }
 
 // View implements event.Source.
@@ -61,20 +60,19 @@ func (src *recording) list(shown event.State) {
 	if shown == event.Terminated || src.s.Fetch && shown == event.Active {
 		return
 	}
-	src.r.admit(src.s.Resource, src.member(), shown)
-	src.stored = false // from now on the table sees to it
+	src.state = shown
+	src.r.list(src.s.Resource, src.member(), shown)
 }
 
-// Record implements event.Recorder: that somebody asks to be let in must last.
+// Record implements event.Recorder: that somebody asks to be let in must last. From
+// here on the subscription counts, before an older one of the same watcher may end.
 func (src *recording) Record(b *store.Batch) {
 	if inner, ok := src.Source.(event.Recorder); ok {
 		inner.Record(b)
 	}
-	if src.state != event.Pending {
-		return
+	if src.state != event.Terminated {
+		src.r.admit(src.s.Resource, src.member(), src.state, b)
 	}
-	m := src.member()
-	src.stored = src.r.obtain(m.Presentity).table.Record(&m, b)
 }
 
 // Ended implements event.Source.
@@ -117,7 +115,7 @@ func (r *Records) judge(w event.Watch) {
 	if state == event.Active && !w.Expires.After(now) {
 		return // a poll by one who is let in
 	}
-	r.admit(w.Resource, Member{List: true, Watcher: store.Watcher{
+	r.list(w.Resource, Member{List: true, Watcher: store.Watcher{
 		Presentity: w.Resource, Event: r.event, ID: ID(w.ID), Watcher: w.Watcher,
 		DisplayName: w.DisplayName, Since: now, Expires: w.Expires,
 	}}, state)
@@ -126,7 +124,7 @@ func (r *Records) judge(w event.Watch) {
 // member is this subscription as its watcher's entry has it.
 func (src *recording) member() Member {
 	s := src.s
-	return Member{Stored: src.stored, Watcher: store.Watcher{
+	return Member{Watcher: store.Watcher{
 		Presentity: s.Resource, Event: src.r.event, ID: ID(s.ID), Watcher: s.Watcher,
 		DisplayName: s.DisplayName, Status: Pending, Cause: "subscribe",
 		Since: s.Created, Expires: s.Expires,

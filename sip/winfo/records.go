@@ -113,11 +113,18 @@ func (r *Records) decide(ctx context.Context, resource, watcher string) event.St
 	return state
 }
 
-func (r *Records) admit(resource string, m Member, shown event.State) {
-	d := r.obtain(resource)
+// list brings the entry of a watcher in line with what it is shown.
+func (r *Records) list(resource string, m Member, shown event.State) {
 	var b store.Batch
-	changed := d.table.Admit(m, shown, time.Now(), &b)
-	r.settle(resource, changed, b)
+	r.admit(resource, m, shown, &b)
+	r.settle(resource, false, b)
+}
+
+// admit does that, too; rows go into out.
+func (r *Records) admit(resource string, m Member, shown event.State, out *store.Batch) {
+	d := r.obtain(resource)
+	changed := d.table.Admit(m, shown, time.Now(), out)
+	r.settle(resource, changed, store.Batch{})
 	r.arm(d, resource, m.End())
 }
 

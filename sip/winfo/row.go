@@ -7,23 +7,6 @@ import (
 	"rollcall/internal/store"
 )
 
-// Record puts the row of a subscription that begins or goes on as pending into the
-// batch that it is stored with. It reports whether there is one.
-func (t *Table) Record(m *Member, b *store.Batch) bool {
-	row := m.Watcher
-	if e := t.Of(m); e != nil && e.Status != Waiting {
-		if e.Status != Pending {
-			return false
-		}
-		row = e.Watcher
-		if m.Expires.After(row.Expires) {
-			row.Expires = m.Expires
-		}
-	}
-	b.Watchers = append(b.Watchers, t.row(row))
-	return true
-}
-
 // row is the durable form. It outlives the subscriptions, so that one that ends while
 // the server is down still leaves a watcher that waits.
 func (t *Table) row(w store.Watcher) store.Watcher {
@@ -40,15 +23,12 @@ func (t *Table) keep(e *Entry, b *store.Batch) {
 	}
 }
 
-// wrote remembers that the row of an entry is as it should be by now.
-func (t *Table) wrote(e *Entry) { e.stored, e.kept = true, e.Expires.Add(t.limits.GiveUp/2) }
-
 // save puts into the batch what has to last.
 func (t *Table) save(e *Entry, b *store.Batch) {
 	key := e.Key()
 	switch {
 	case e.lasts():
-		t.wrote(e)
+		e.stored, e.kept = true, e.Expires.Add(t.limits.GiveUp/2)
 		b.DropWatchers = slices.DeleteFunc(b.DropWatchers, func(k store.WatcherKey) bool { return k == key })
 		b.Watchers = append(b.Watchers, t.row(e.Watcher))
 	case e.stored:

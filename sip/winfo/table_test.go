@@ -69,9 +69,6 @@ func (b *bench) show(id, who string, list bool) {
 	var batch store.Batch
 	m, state := b.member(id, who), b.plain.decided[who]
 	m.List = list
-	if !list && state == event.Pending && !b.table.Holds(id) {
-		m.Stored = b.table.Record(&m, &batch)
-	}
 	b.table.Admit(m, state, b.now, &batch)
 	b.commit(&batch)
 	if state == event.Terminated {
