@@ -25,6 +25,7 @@ func TestSubscribeRows(t *testing.T) {
 		{name: "min-rate", play: minRate},
 		{name: "waiting and approved", play: waitsAndIsApproved},
 		{name: "waiting and back", play: waitsAndComesBack},
+		{name: "two devices and a list are one watcher", play: oneWatcher},
 		{name: "two of one device", play: oneDevice},
 		{name: "the newest state only", play: newestOnly},
 	})
