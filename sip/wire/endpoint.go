@@ -102,7 +102,8 @@ type Endpoint struct {
 	slow     slowList
 	client   *clientTable
 	resolver *resolver
-	nonce    uint64 // of this run, part of the reference of a connection
+	buffers  sync.Pool // to read from connections with
+	nonce    uint64    // of this run, part of the reference of a connection
 	flowID   atomic.Uint64
 	forwards chan struct{}
 	dials    *rate.Limiter

@@ -250,16 +250,17 @@ func (c *tcpConn) patience() time.Duration {
 // serve reads until the connection ends.
 func (c *tcpConn) serve(conn net.Conn) {
 	defer c.close()
-	buf := make([]byte, 4<<10)
+	in := inputOf(conn, &c.e.buffers)
 	deadline := time.Now().Add(c.patience())
 	for {
 		if conn.SetReadDeadline(deadline) != nil {
 			return
 		}
-		n, err := conn.Read(buf)
-		if n > 0 {
+		b, err := in.read()
+		if len(b) > 0 {
 			fresh := !c.frames.partial()
-			c.frames.feed(buf[:n])
+			c.frames.feed(b)
+			in.done()
 			complete, ok := c.drainFrames()
 			if !ok {
 				return
