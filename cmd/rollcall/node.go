@@ -157,7 +157,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.lists = n.newLists(resolver)
 	n.notifier = event.New(event.Config{
 		Store: n.store, Sender: n.endpoint, Pool: n.pool, Wheel: n.wheel, Metrics: n.metrics,
-		Remote: n.foreign, Forward: n.endpoint.Forward,
+		Reach: n.reach, Remote: n.foreign, Forward: n.endpoint.Forward,
 		Pacing: pacings[cfg.Pacing], MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
 		Continued: continued(cfg.Data),
@@ -185,7 +185,7 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 	n.gate.handler = sip.New(sip.Config{
 		Domains: cfg.Domain, Auth: authenticator, Users: n.users, Trust: trust, Throttle: throttle,
 		Pool: n.pool, Metrics: n.metrics,
-		Registrar: registrations{n.registrar, n.messages}, GRUUs: n.registrar, Lists: n.lists.Resource,
+		Registrar: registrations{n.registrar, n.messages, n.notifier}, GRUUs: n.registrar, Lists: n.lists.Resource,
 		LocalPort: n.localPort, LocalHost: n.localHost, Routes: routes, Relay: n.newProxy(trust), Subscriber: n.backend,
 		Presence: router, Publishers: publishers, Notifier: n.notifier, IM: n.messages,
 	})

@@ -19,6 +19,7 @@ func TestRegisterRows(t *testing.T) {
 		{name: "equal contacts", play: equalContacts},
 		{name: "instance and reg-id", play: movesFlow},
 		{name: "second flow", only: "tcp tls wss", play: secondFlow},
+		{name: "NOTIFY over the new flow", only: "tcp tls wss", play: notifiedOverNewFlow},
 		{name: "Path", play: path},
 		{name: "credentials", play: credentials},
 		{name: "GRUU", play: gruus},
@@ -150,6 +151,29 @@ func secondFlow(t *testing.T, v *venue) {
 	text(t, friend, first.aor(), second) // the newest
 	second.conn.Close()
 	text(t, friend, first.aor(), first)
+}
+
+// A device that registers over another connection gets what it has missed, and all
+// that follows, without a SUBSCRIBE (RFC 5626 §7).
+func notifiedOverNewFlow(t *testing.T, v *venue) {
+	watched, before := v.phone(t), v.phone(t)
+	v.allow(t, watched)
+	outbound(before, 1)
+	d := before.watch(watched, fmt.Sprintf(`Contact: %s;+sip.instance="<urn:uuid:%s>"`, before.contact(), before.user))
+	d.notify()
+	before.conn.Close()
+	tag := publish(watched, tupleOf("missed", "open"))
+	after := v.another(t, before)
+	outbound(after, 1)
+	d.c = after
+	for _, id := range []string{"missed", "next"} {
+		if m := d.notify(); !strings.Contains(string(m.body), `"`+id+`"`) {
+			t.Errorf("%s:\n%s", id, m)
+		}
+		if id == "missed" {
+			publish(watched, tupleOf("next", "open"), "SIP-If-Match: "+tag)
+		}
+	}
 }
 
 func path(t *testing.T, v *venue) {

@@ -5,19 +5,29 @@ import (
 	"log/slog"
 	"strings"
 
+	"rollcall/internal/sipuri"
 	"rollcall/sip/wire"
 )
 
 // deviceOf tells a watcher's devices apart, over their restarts and ours: by the
-// instance of RFC 5626, else by the Contact. It is a hash: a subscription keeps
-// eight octets of it.
+// instance of RFC 5626, which is in a public GRUU, too (RFC 5627 §3.1.1), else by
+// the Contact. It is a hash: a subscription keeps eight octets of it.
 func deviceOf(req *wire.Request, target string) uint64 {
 	if len(req.Contacts) == 1 {
 		if instance, ok := req.Contacts[0].Param("+sip.instance"); ok && instance != "" {
-			return fnv1a(strings.ToLower(instance))
+			return instanceHash(instance)
+		}
+	}
+	if u, err := sipuri.Parse(target); err == nil {
+		if instance, ok := u.Param("gr"); ok && instance != "" {
+			return instanceHash(instance)
 		}
 	}
 	return fnv1a(target)
+}
+
+func instanceHash(instance string) uint64 {
+	return fnv1a(strings.ToLower(strings.Trim(instance, "<>")))
 }
 
 // fnv1a is FNV-1a, which is the same in every run.

@@ -69,6 +69,9 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 		flow = nil
 	}
 	v, label := judge(res, flow)
+	if label == "timeout" && n.reach(s) && !sameFlow(flow, s.out) {
+		v = stranded // the old connection leads nowhere, and was not closed
+	}
 	s.sending.status, s.sending.failure = uint16(res.Status), label
 	if v != delivered {
 		n.cfg.Metrics.NotifiesFailed.WithLabelValues(label).Inc()

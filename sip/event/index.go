@@ -3,6 +3,7 @@ package event
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollcall/internal/wheel"
@@ -19,6 +20,9 @@ type room struct {
 	byCall     map[uint64]*Subscription // newest of its initial SUBSCRIBE
 	byDevice   map[uint64]*Subscription // newest of its device
 	byResource map[resourceKey][]*Subscription
+
+	astray  map[string][]*Subscription // by watcher: wait for a connection
+	waiting atomic.Int32               // how many; anybody may read
 
 	unsaved []*Subscription // wait for write-back
 	saver   wheel.Timer
@@ -39,6 +43,7 @@ func (r *room) init() {
 	r.byCall = make(map[uint64]*Subscription)
 	r.byDevice = make(map[uint64]*Subscription)
 	r.byResource = make(map[resourceKey][]*Subscription)
+	r.astray = make(map[string][]*Subscription)
 	r.announced = make(map[resourceKey]struct{})
 	r.spreading = make(map[resourceKey]struct{})
 	r.watches = make(map[resourceKey]map[string]func())
@@ -73,6 +78,7 @@ func (r *room) link(s *Subscription) {
 }
 
 func (r *room) unlink(s *Subscription) {
+	r.found(s)
 	delete(r.byTag, s.ID)
 	if r.byCall[s.callKey()] == s {
 		delete(r.byCall, s.callKey())

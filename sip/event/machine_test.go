@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ func TestMachine(t *testing.T) {
 				"subscribe":   m.subscribe,
 				"fetch":       m.fetch,
 				"hang up":     m.hangUp,
+				"register":    m.register,
 				"restart":     m.restart,
 				"refresh":     m.refresh,
 				"unsubscribe": m.unsubscribe,
@@ -53,6 +55,8 @@ func TestMachine(t *testing.T) {
 	})
 }
 
+const maxMade = 200
+
 type machine struct {
 	*rig
 	cfg   Config
@@ -63,6 +67,7 @@ type machine struct {
 	tags  map[string]string
 	over  map[string]*wire.Flow // by call: what its last SUBSCRIBE came over
 	made  int
+	known atomic.Pointer[wire.Flow] // registered over
 }
 
 // peer is the watchers' side: it checks the order of things per dialog.
@@ -98,6 +103,14 @@ type exchange struct {
 func newMachine(t *testing.T, rt *rapid.T) *machine {
 	pacing := rapid.SampledFrom([]Pacing{Off, Gentle, RFC}).Draw(rt, "pacing")
 	m := &machine{cfg: Config{Pacing: pacing}, tags: map[string]string{}, over: map[string]*wire.Flow{}}
+	m.cfg.Reach = func(user string, is func(string) bool) *wire.Flow {
+		for i := range maxMade {
+			if is(fmt.Sprintf("urn:uuid:call%d", i)) && user == bob {
+				return m.known.Load()
+			}
+		}
+		return nil
+	}
 	m.rig = newRig(t, m.cfg, memory.New())
 	m.peer = &peer{dialogs: map[string]*dialogLog{}}
 	m.n.cfg.Sender = m.peer
@@ -203,12 +216,12 @@ func (m *machine) serve(s sub) {
 }
 
 func (m *machine) subscribe(rt *rapid.T) {
-	if len(m.calls) == 4 {
+	if len(m.calls) == 4 || m.made == maxMade {
 		rt.Skip()
 	}
 	call := fmt.Sprintf("call%d", m.made)
 	m.made++
-	m.serve(sub{callID: call, expires: "3600"})
+	m.serve(sub{callID: call, expires: "3600", contact: fmt.Sprintf("<sip:%s@192.0.2.9;transport=tcp;gr=urn:uuid:%s>", call, call)})
 	m.calls = append(m.calls, call)
 	m.tags[call] = m.pkg.opened[len(m.pkg.opened)-1].ID
 }
@@ -236,6 +249,16 @@ func (m *machine) lose(err error) {
 	for _, x := range waiting {
 		m.peer.finish(x, wire.Result{Err: err})
 	}
+	synctest.Wait()
+}
+
+// register makes the newest connection known as that of the watchers' device.
+func (m *machine) register(rt *rapid.T) {
+	if m.end == nil {
+		rt.Skip()
+	}
+	m.known.Store(m.flow)
+	m.n.Registered(bob)
 	synctest.Wait()
 }
 
@@ -328,6 +351,7 @@ func (m *machine) settle(rt *rapid.T) {
 	for _, x := range waiting {
 		m.peer.finish(x, wire.Result{Status: 200})
 	}
+	synctest.Wait()
 	for _, call := range m.calls {
 		if m.over[call] != m.flow { // it cannot be reached before it is heard of
 			m.serve(sub{callID: call, toTag: m.tags[call], expires: "3600"})

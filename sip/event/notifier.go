@@ -40,6 +40,10 @@ type Config struct {
 	Wheel   *wheel.Wheel
 	Metrics *metrics.Metrics
 
+	// Reach returns the open connection that a device of a user has registered over,
+	// the latest; nil: there is none. is tells the device by its instance.
+	Reach func(user string, is func(instance string) bool) *wire.Flow
+
 	// Remote reports whether a watcher is of another domain; nil: none is.
 	Remote func(aor string) bool
 	// Forward sends to the servers of others (wire.Endpoint); needed with Remote.

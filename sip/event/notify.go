@@ -25,9 +25,10 @@ func (n *Notifier) pump(s *Subscription) {
 	if !p.open || p.inFlight || n.stopping.Load() {
 		return
 	}
-	if !s.usable() && !n.remote(s) {
-		// The flow is gone: never dial, wait for a refresh (RFC 5626 §7).
+	if !s.usable() && !n.remote(s) && !n.reach(s) {
+		// The flow is gone: never dial, wait for the device (RFC 5626 §7).
 		p.final = nil
+		n.rooms[s.Shard].wait(s)
 		return
 	}
 	switch {

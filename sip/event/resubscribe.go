@@ -123,6 +123,7 @@ func (n *Notifier) refresh(ctx context.Context, req *wire.Request, s *Subscripti
 // its way over another flow is given up: its answer cannot be hoped for, and the
 // watcher waits for this one (RFC 6665 §4.1.2.4, Timer N).
 func (n *Notifier) reroute(s *Subscription) {
+	n.rooms[s.Shard].found(s)
 	old := s.out
 	s.out = n.outbound(s)
 	p := &s.sending

@@ -67,6 +67,7 @@ type sending struct {
 	hold     bool // the watcher asked for patience: no news before retry
 	beat     bool // a NOTIFY is due though nothing may have changed
 	unsaved  bool // state and sent wait to be written
+	astray   bool // waits for a connection to its watcher
 	tries    uint8
 	status   uint16 // answer to the newest NOTIFY
 	failure  string // what became of it instead, a label of judge; "" is nothing bad
