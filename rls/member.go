@@ -14,7 +14,7 @@ import (
 type member struct {
 	list   *list
 	uri    string
-	name   resourcelist.Name
+	name   *resourcelist.Name // nil: none
 	kind   kind
 	reason string // why nobody answers for it
 	nested *list  // that it is
@@ -59,7 +59,7 @@ type state struct {
 	state    event.State
 	reason   string
 	tag      string // of the document
-	name     resourcelist.Name
+	name     *resourcelist.Name
 }
 
 // document goes with the state of an active member.
@@ -139,7 +139,8 @@ func (d *digest) toggle(m *member) {
 	if m.told.instance {
 		b = append(b, 1)
 	}
-	for _, s := range [...]string{m.told.reason, m.told.tag, m.told.name.DisplayName, m.told.name.Lang} {
+	name := nameOf(m.told.name)
+	for _, s := range [...]string{m.told.reason, m.told.tag, name.DisplayName, name.Lang} {
 		b = append(b, 0)
 		b = append(b, s...)
 	}
@@ -166,11 +167,11 @@ func (m *member) appendResource(b []byte, s state, cid string) []byte {
 	b = append(b, `<resource uri="`...)
 	b = xmlscan.EscapeAttr(b, m.uri)
 	b = append(b, `"`...)
-	if s.name.DisplayName == "" && !s.instance {
+	if s.name == nil && !s.instance {
 		return append(b, "/>\n"...)
 	}
 	b = append(b, '>')
-	b = appendName(b, s.name)
+	b = appendName(b, nameOf(s.name))
 	if s.instance {
 		// One notifier, so one instance.
 		b = append(b, `<instance id="1" state="`...)
@@ -186,6 +187,27 @@ func (m *member) appendResource(b []byte, s state, cid string) []byte {
 		b = append(b, `"/>`...)
 	}
 	return append(b, "</resource>\n"...)
+}
+
+// rename gives m the name that stands in the list, and reports whether it had
+// another one.
+func (m *member) rename(name resourcelist.Name) (changed bool) {
+	if name.DisplayName == "" {
+		changed, m.name = m.name != nil, nil
+		return changed
+	}
+	if nameOf(m.name) == name {
+		return false
+	}
+	m.name = &name
+	return true
+}
+
+func nameOf(name *resourcelist.Name) resourcelist.Name {
+	if name == nil {
+		return resourcelist.Name{}
+	}
+	return *name
 }
 
 func appendName(b []byte, name resourcelist.Name) []byte {
@@ -205,7 +227,7 @@ func appendName(b []byte, name resourcelist.Name) []byte {
 
 // briefSize bounds the size of the resource element of m without an instance.
 func (m *member) briefSize() int {
-	return len("<resource uri=\"\"></resource>\n") + xmlscan.EscapedLen(m.uri) + nameSize(m.name)
+	return len("<resource uri=\"\"></resource>\n") + xmlscan.EscapedLen(m.uri) + nameSize(nameOf(m.name))
 }
 
 func nameSize(name resourcelist.Name) int {

@@ -18,7 +18,8 @@ func TestRender(t *testing.T) {
 	n := l.newNotification(true, maxBody, 7)
 	n.entitle(l)
 	add := func(uri, name string, s state, body string) {
-		m := &member{list: l, uri: uri, name: resourcelist.Name{DisplayName: name}}
+		m := &member{list: l, uri: uri}
+		m.rename(resourcelist.Name{DisplayName: name})
 		s.name = m.name
 		var doc document
 		if body != "" {
@@ -70,7 +71,8 @@ func TestEstimate(t *testing.T) {
 		reasons := []string{"", "noresource", `"`}
 		for range rapid.IntRange(0, 20).Draw(t, "members") {
 			text := rapid.SampledFrom(texts)
-			m := &member{list: l, uri: "sip:" + text.Draw(t, "uri"), name: resourcelist.Name{DisplayName: text.Draw(t, "name"), Lang: "de"}}
+			m := &member{list: l, uri: "sip:" + text.Draw(t, "uri")}
+			m.rename(resourcelist.Name{DisplayName: text.Draw(t, "name"), Lang: "de"})
 			s := state{known: true, name: m.name, instance: rapid.Bool().Draw(t, "instance"), reason: rapid.SampledFrom(reasons).Draw(t, "reason")}
 			var doc document
 			if s.instance && rapid.Bool().Draw(t, "active") {

@@ -80,13 +80,14 @@ func (l *list) apply(ctx context.Context, c content) (changed []*member) {
 			m = &member{list: l, uri: e.URI}
 			l.members[e.URI] = m
 		}
-		if l.assign(ctx, m, e, c.services) || !m.listed || m.name != e.Name {
+		renamed := m.rename(e.Name)
+		if l.assign(ctx, m, e, c.services) || !m.listed || renamed {
 			changed = append(changed, m)
 		}
 		if !m.listed && !l.sub.Fetch {
 			l.watch(m)
 		}
-		m.name, m.listed, m.reading, m.place = e.Name, true, l.reading, int32(len(l.order))
+		m.listed, m.reading, m.place = true, l.reading, int32(len(l.order))
 		l.order = append(l.order, m)
 	}
 	for _, m := range before {
