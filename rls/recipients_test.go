@@ -175,7 +175,7 @@ func TestRecipientsRestored(t *testing.T) {
 		synctest.Wait()
 		ids := r.presence.watched()
 		r.close()
-		again := newRig(t, options{again: true, st: r.store, fake: &fakePresence{views: r.presence.views, watches: map[string]presence.Watch{}}})
+		again := newRig(t, options{st: r.store, fake: &fakePresence{views: r.presence.views, watches: map[string]presence.Watch{}}})
 		defer again.close()
 		again.sender.flow = again.flow()
 		if err := again.n.Restore(t.Context()); err != nil {
@@ -353,7 +353,7 @@ func TestLinphone(t *testing.T) {
 		r.n.Stop(t.Context())
 		synctest.Wait()
 		r.close()
-		again := newRig(t, options{again: true, st: r.store, fake: &fakePresence{views: r.presence.views, watches: map[string]presence.Watch{}}})
+		again := newRig(t, options{st: r.store, fake: &fakePresence{views: r.presence.views, watches: map[string]presence.Watch{}}})
 		defer again.close()
 		again.sender.flow = again.flow()
 		if err := again.n.Restore(t.Context()); err != nil {

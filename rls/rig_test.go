@@ -66,7 +66,6 @@ type options struct {
 	fake    *fakePresence
 	public  []string // lists
 	helper  string   // may use the lists of all
-	again   bool     // after a run that ended in order
 }
 
 func newRig(t testing.TB, o options) *rig {
@@ -106,7 +105,7 @@ func newRig(t testing.TB, o options) *rig {
 	if o.maxBody > 0 {
 		r.lists.maxBody = o.maxBody
 	}
-	r.n = event.New(event.Config{Store: r.store, Sender: r.sender, Pool: r.pool, Wheel: r.wheel, Metrics: metrics.New(), Continued: o.again})
+	r.n = event.New(event.Config{Store: r.store, Sender: r.sender, Pool: r.pool, Wheel: r.wheel, Metrics: metrics.New()})
 	r.n.Register(r.lists.Wrap(plainPackage{}, Presentities(members)))
 	r.n.Register(r.lists.Wrap(plainPackage{"dialog", "application/dialog-info+xml"}, lamps{presentities{r.lamps}}))
 	return r

@@ -515,7 +515,7 @@ func TestRestore(t *testing.T) {
 
 		fake := &fakePresence{views: r.presence.views, watches: nil}
 		fake.watches = make(map[string]presence.Watch)
-		again := newRig(t, options{again: true, st: r.store, fake: fake})
+		again := newRig(t, options{st: r.store, fake: fake})
 		defer again.close()
 		again.sender.flow = again.flow()
 		if err := again.n.Restore(t.Context()); err != nil {

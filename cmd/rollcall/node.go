@@ -93,11 +93,10 @@ type node struct {
 	sipAddrs    []netip.AddrPort
 	sipsAddrs   []netip.AddrPort
 
-	ready    atomic.Bool
-	restored bool       // the state of the last run was taken up
-	failed   chan error // a listener that ended by itself
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	ready  atomic.Bool
+	failed chan error // a listener that ended by itself
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 }
 
 // newNode opens the database and makes all parts. Nothing listens yet.
@@ -160,7 +159,6 @@ func (n *node) wire(authenticator *auth.Authenticator, throttle *auth.Throttle) 
 		Reach: n.reach, Remote: n.foreign, Forward: n.endpoint.Forward,
 		Pacing: pacings[cfg.Pacing], MinExpires: cfg.MinExpires, MaxExpires: cfg.MaxExpires,
 		MaxPerWatcher: cfg.MaxWatching, MaxPerResource: cfg.MaxWatchers,
-		Continued: continued(cfg.Data),
 	})
 	n.notifier.Register(n.lists.Wrap(n.presence.Package(), rls.Presentities(n.presence)))
 	regs := reg.Registrations{Contacts: n.contacts, Observers: cfg.SuperUsers}
@@ -319,7 +317,6 @@ func (n *node) restore(ctx context.Context) error {
 	if err := n.notifier.Restore(ctx); err != nil {
 		return fmt.Errorf("restoring subscriptions: %w", err)
 	}
-	n.restored = true
 	return nil
 }
 

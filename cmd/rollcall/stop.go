@@ -23,7 +23,7 @@ func (n *node) stop() {
 	if n.remoteLists != nil {
 		n.remoteLists.Close()
 	}
-	complete := n.stopNotifier(ctx)
+	n.stopNotifier(ctx)
 	step("shards", n.pool.Stop(ctx))
 	step("SIP", n.endpoint.Close(ctx))
 	n.presence.Stop()
@@ -37,11 +37,7 @@ func (n *node) stop() {
 	step("admin", n.admin.Shutdown(ctx))
 	n.closeSockets()
 	n.wg.Wait()
-	err := n.store.Close()
-	step("database", err)
-	if complete && err == nil && n.restored {
-		step("data directory", markStopped(n.cfg.Data))
-	}
+	step("database", n.store.Close())
 }
 
 // stopXCAP cuts off clients that are too slow while there is time for the others.
@@ -53,8 +49,8 @@ func (n *node) stopXCAP(ctx context.Context) error {
 
 // stopNotifier leaves most of the time to the others: one watcher that does not
 // answer would take all of it, and its NOTIFY is sent again after a restart.
-func (n *node) stopNotifier(ctx context.Context) (complete bool) {
+func (n *node) stopNotifier(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.ShutdownTimeout/5)
 	defer cancel()
-	return n.notifier.Stop(ctx)
+	n.notifier.Stop(ctx)
 }

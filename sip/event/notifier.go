@@ -49,10 +49,6 @@ type Config struct {
 	// Forward sends to the servers of others (wire.Endpoint); needed with Remote.
 	Forward func(out wire.Outgoing, hop wire.Hop, done func(wire.Result))
 
-	// Continued tells that the run before ended in order: what is stored of the
-	// watchers is all that they were sent.
-	Continued bool
-
 	Pacing     Pacing
 	MinExpires time.Duration // 0 = 60 s
 	MaxExpires time.Duration // 0 = 2 h
@@ -185,24 +181,23 @@ func (n *Notifier) End(event, resource, reason string) {
 }
 
 // Stop ends sending: subscriptions stay as they are stored, what is known of
-// them is written back, and requests in flight are waited for until ctx ends. It
-// reports whether all was handed to the store.
-func (n *Notifier) Stop(ctx context.Context) (complete bool) {
+// them is written back, and requests in flight are waited for until ctx ends.
+func (n *Notifier) Stop(ctx context.Context) {
 	n.stopping.Store(true)
-	complete = n.saveAll(ctx) // lest what follows takes too long
+	n.saveAll(ctx) // lest what follows takes too long
 	for n.inFlight.Load() > 0 {
 		select {
 		case <-n.landed:
 		case <-ctx.Done():
 			slog.Info("NOTIFY requests left unanswered", "count", n.inFlight.Load())
-			return complete
+			return
 		}
 	}
-	return n.saveAll(ctx)
+	n.saveAll(ctx)
 }
 
 // saveAll writes back what waits in any shard.
-func (n *Notifier) saveAll(ctx context.Context) (complete bool) {
+func (n *Notifier) saveAll(ctx context.Context) {
 	written := make(chan struct{}, shard.Count)
 	for i := range n.rooms {
 		n.cfg.Pool.Post(i, func() {
@@ -214,8 +209,7 @@ func (n *Notifier) saveAll(ctx context.Context) (complete bool) {
 		select {
 		case <-written:
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
-	return true
 }

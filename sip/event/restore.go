@@ -25,7 +25,7 @@ const restoreChunk = 64
 
 // Restore takes over the subscriptions of an earlier run, before traffic begins.
 // Each is evaluated once soon after; watchers that have seen the view as it is
-// now hear nothing, if that is known for certain.
+// now hear nothing.
 func (n *Notifier) Restore(ctx context.Context) error {
 	var read [shard.Count][]store.Subscription
 	var turns [shard.Count]int
@@ -114,9 +114,7 @@ func (n *Notifier) fromRow(row store.Subscription, e *entry, shardIndex int) *Su
 	if row.State == Active.String() {
 		s.state = Active
 	}
-	if !n.cfg.Continued {
-		s.sent = "" // it may have been sent something else since
-	}
+	s.sending.stored = s.sent != ""
 	s.Flow = n.flowAgain(row.Flow, row.Watcher)
 	if s.device = uint64(row.Device); row.Device == 0 {
 		s.device = fnv1a(row.RemoteTarget)

@@ -67,6 +67,7 @@ type sending struct {
 	hold     bool // the watcher asked for patience: no news before retry
 	beat     bool // a NOTIFY is due though nothing may have changed
 	unsaved  bool // state and sent wait to be written
+	stored   bool // a row may have been written that names a view as seen
 	astray   bool // waits for a connection to its watcher
 	tries    uint8
 	status   uint16 // answer to the newest NOTIFY
@@ -135,6 +136,7 @@ func (s *Subscription) shown() string {
 
 // row is the durable form of s.
 func (s *Subscription) row() store.Subscription {
+	s.sending.stored = s.sending.stored || s.shown() != ""
 	return store.Subscription{
 		ID: s.ID, Event: s.Event, EventID: s.EventID,
 		Resource: s.Resource, Watcher: s.Watcher, DisplayName: s.DisplayName,

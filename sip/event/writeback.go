@@ -19,9 +19,19 @@ const (
 const saveBatch = 256
 
 // saveLater has the state and tag last sent written back, at most once per
-// saveEvery.
+// saveEvery. It comes before the NOTIFY: a view that was stored as seen is taken back
+// now, and in order with what is stored next. Otherwise, if that brought the old view
+// back and the process was killed, the watcher would keep the one between.
 func (n *Notifier) saveLater(s *Subscription) {
-	if s.sending.unsaved || s.Fetch {
+	if s.Fetch {
+		return
+	}
+	if s.sending.stored {
+		row := s.row()
+		row.Sent, s.sending.stored = "", false
+		n.cfg.Store.Defer(store.Batch{Subscriptions: []store.Subscription{row}})
+	}
+	if s.sending.unsaved {
 		return
 	}
 	s.sending.unsaved = true
