@@ -70,7 +70,7 @@ type Service struct {
 	cfg     Config
 	domains map[string]bool
 	public  map[string]bool
-	events  map[string]bool // packages there are lists for
+	events  map[string]*wrapped // packages there are lists for
 	index   index
 	maxBody int // of one NOTIFY
 	coder   deflater
@@ -85,7 +85,7 @@ const maxDatagram = 60_000
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{cfg: cfg, domains: make(map[string]bool), public: make(map[string]bool), events: make(map[string]bool), maxBody: maxBody}
+	s := &Service{cfg: cfg, domains: make(map[string]bool), public: make(map[string]bool), events: make(map[string]*wrapped), maxBody: maxBody}
 	for _, d := range cfg.Domains {
 		s.domains[strings.ToLower(d)] = true
 	}
@@ -109,8 +109,9 @@ func (s *Service) IsList(ctx context.Context, resource string) bool {
 // Wrap returns next with lists of members: subscriptions to resources that are
 // lists are served here. All packages are wrapped before traffic begins.
 func (s *Service) Wrap(next event.Package, members Members) event.Package {
-	s.events[next.Event()] = true
-	return &wrapped{Package: next, lists: s, plain: next.Terms().ContentTypes, local: members, foreign: s.foreign(next.Event())}
+	w := &wrapped{Package: next, lists: s, plain: next.Terms().ContentTypes, local: members, foreign: s.foreign(next.Event())}
+	s.events[next.Event()] = w
+	return w
 }
 
 func (s *Service) foreign(event string) Members {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"rollcall/internal/resourcelist"
@@ -56,7 +57,7 @@ type content struct {
 // subscribes to user+presence and user+dialog.
 func (s *Service) standing(user string) (base, event string, ok bool) {
 	i := strings.LastIndexByte(user, '+')
-	if i <= 0 || !s.events[user[i+1:]] && user[i+1:] != presence.Event {
+	if i <= 0 || s.events[user[i+1:]] == nil && user[i+1:] != presence.Event {
 		return "", "", false
 	}
 	return user[:i], user[i+1:], true
@@ -115,19 +116,10 @@ func (s *Service) exists(ctx context.Context, aor string) (bool, error) {
 // read flattens the list. Deps are filled even with an error.
 func (s *Service) read(ctx context.Context, at place, event string) (content, error) {
 	c := content{deps: []store.DocumentKey{at.document}}
-	stored, err := s.cfg.Documents.Document(ctx, at.document)
-	if errors.Is(err, store.ErrNotFound) {
-		return c, s.absent(ctx, at, event)
-	}
+	doc, service, others, err := s.definition(ctx, at)
 	if err != nil {
-		return c, fmt.Errorf("reading services of %s: %w", at.owner, err)
+		return c, err
 	}
-	doc, err := resourcelist.Scan(stored.Body)
-	if err != nil {
-		slog.Warn("rls-services document cannot be read", "xui", at.owner, "error", err)
-		return c, s.absent(ctx, at, event)
-	}
-	service, others := findService(doc, at.resource)
 	if service < 0 {
 		return c, s.absent(ctx, at, event)
 	}
@@ -142,6 +134,24 @@ func (s *Service) read(ctx context.Context, at place, event string) (content, er
 		err = nil
 	}
 	return c, err
+}
+
+// definition finds the service that a list is, or -1, and the addresses of the other
+// services of its document.
+func (s *Service) definition(ctx context.Context, at place) (doc *xmlscan.Doc, service int, others map[string]bool, err error) {
+	stored, err := s.cfg.Documents.Document(ctx, at.document)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, -1, nil, nil
+	}
+	if err != nil {
+		return nil, -1, nil, fmt.Errorf("reading services of %s: %w", at.owner, err)
+	}
+	if doc, err = resourcelist.Scan(stored.Body); err != nil {
+		slog.Warn("rls-services document cannot be read", "xui", at.owner, "error", err)
+		return nil, -1, nil, nil
+	}
+	service, others = findService(doc, at.resource)
+	return doc, service, others, nil
 }
 
 // absent is what a list without a service is: empty if it is that of a user, else
@@ -199,28 +209,35 @@ func findService(doc *xmlscan.Doc, resource string) (service int, others map[str
 	return service, others
 }
 
-// checkPackages is RFC 4826 §4.1: without packages, every event package is served.
-func checkPackages(doc *xmlscan.Doc, service int, event string) error {
+// packagesOf returns the event packages that a service names. RFC 4826 §4.1: unless
+// it is limited to them, every event package is served.
+func packagesOf(doc *xmlscan.Doc, service int) (names []string, limited bool) {
 	for child := range doc.Children(service) {
 		if !doc.Is(child, resourcelist.NamespaceRLS, "packages") {
 			continue
 		}
-		wrong := new(packageError)
 		for p := range doc.Children(child) {
-			if !doc.Is(p, resourcelist.NamespaceRLS, "package") {
-				continue
-			}
-			name := strings.TrimSpace(doc.Text(p))
-			if name == event {
-				return nil
-			}
-			if isToken(name) && len(wrong.packages) < maxAllowed {
-				wrong.packages = append(wrong.packages, strings.Clone(name))
+			if doc.Is(p, resourcelist.NamespaceRLS, "package") {
+				names = append(names, strings.TrimSpace(doc.Text(p)))
 			}
 		}
-		return wrong
+		return names, true
 	}
-	return nil
+	return nil, false
+}
+
+func checkPackages(doc *xmlscan.Doc, service int, event string) error {
+	names, limited := packagesOf(doc, service)
+	if !limited || slices.Contains(names, event) {
+		return nil
+	}
+	wrong := new(packageError)
+	for _, name := range names {
+		if isToken(name) && len(wrong.packages) < maxAllowed {
+			wrong.packages = append(wrong.packages, strings.Clone(name))
+		}
+	}
+	return wrong
 }
 
 // maxAllowed bounds Allow-Events of a refusal.

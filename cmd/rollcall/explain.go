@@ -29,7 +29,7 @@ type explainCmd struct {
 	deciding     `embed:""`
 
 	Watcher    string `arg:"" help:"Who wants to see: alice, alice@example.org, or anonymous."`
-	Presentity string `arg:"" help:"Whom: bob or bob@example.org."`
+	Presentity string `arg:"" help:"Whom, or which list: bob, bob@example.org or alice+presence@example.org."`
 	JSON       bool   `name:"json" help:"Print JSON instead of text."`
 }
 
@@ -57,15 +57,17 @@ func (c *explainCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	fmt.Fprintf(con.stderr, "No server answers on %s: this is what the database tells.\n", c.AdminListen)
-	var report *explain.Report
+	found := false
 	err = withStore(ctx, &c.Place, func(st store.Store) error {
-		report = explain.Explain(ctx, newStoredSource(st, &c.Place, &c.deciding), watcher, presentity, time.Now())
-		return writeReport(con.stdout, report, !c.JSON)
+		src := newStoredSource(st, &c.Place, &c.deciding)
+		var e explanation
+		e, found = explainAny(ctx, src, src.lists, watcher, presentity)
+		return writeExplanation(con.stdout, e, !c.JSON)
 	})
 	switch {
 	case err != nil:
 		return err
-	case !report.Account:
+	case !found:
 		return noSuchUser(presentity, store.ErrNotFound)
 	}
 	return fmt.Errorf("no running server could be asked on %s", c.AdminListen)
@@ -123,14 +125,14 @@ func watcherAOR(place *config.Place, text string) (string, error) {
 	return userAOR(place, text)
 }
 
-func writeReport(w io.Writer, report *explain.Report, text bool) error {
+func writeExplanation(w io.Writer, e explanation, text bool) error {
 	if text {
-		return report.WriteText(w)
+		return e.WriteText(w)
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(report)
+	return enc.Encode(e)
 }
 
 // explainHandler answers GET /admin/explain.
@@ -161,7 +163,7 @@ func (n *node) explainHandler() http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), explainTimeout)
 		defer cancel()
-		report := explain.Explain(ctx, liveSource{n}, watcher, presentity, time.Now())
+		e, found := explainAny(ctx, liveSource{n}, n.lists, watcher, presentity)
 		text := strings.Contains(r.Header.Get("Accept"), "text/plain")
 		kind := "application/json"
 		if text {
@@ -170,9 +172,9 @@ func (n *node) explainHandler() http.HandlerFunc {
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		if !report.Account && len(report.Problems) == 0 {
+		if !found {
 			w.WriteHeader(http.StatusNotFound)
 		}
-		_ = writeReport(w, report, text) // whoever asked is gone
+		_ = writeExplanation(w, e, text) // whoever asked is gone
 	}
 }

@@ -4,5 +4,6 @@
 // make together, the rules, the document the watcher gets, its subscriptions and
 // its entry in the watcher information. It takes the facts from a Source - a running
 // server, or what one has stored - and gives one Report, which prints as JSON and as
-// text for people who do not know the RFCs. It changes nothing.
+// text for people who do not know the RFCs. It changes nothing. Of a list it tells who is
+// in it, and which entries lead nowhere.
 package explain

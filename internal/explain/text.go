@@ -12,42 +12,50 @@ import (
 // WriteText prints the report for a person.
 func (r *Report) WriteText(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	t := text{Writer: out, r: r, who: plain(r.Watcher), of: plain(r.Presentity)}
+	t := text{printer: printer{out}, r: r, who: plain(r.Watcher), of: plain(r.Presentity)}
 	t.all()
 	return out.Flush()
 }
 
-type text struct {
-	*bufio.Writer
-	r       *Report
-	who, of string
-}
+// printer prints line by line.
+type printer struct{ *bufio.Writer }
 
 // line prints one line. What clients sent must not control a terminal.
-func (t *text) line(format string, args ...any) {
-	t.WriteString(strings.Map(func(r rune) rune {
+func (p printer) line(format string, args ...any) {
+	p.WriteString(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\t' {
 			return unicode.ReplacementChar
 		}
 		return r
 	}, fmt.Sprintf(format, args...)))
-	t.WriteByte('\n')
+	p.WriteByte('\n')
 }
 
-func (t *text) section(n int, title string) {
-	t.line("")
-	t.line("%d. %s", n, title)
+func (p printer) section(n int, title string) {
+	p.line("")
+	p.line("%d. %s", n, title)
+}
+
+// heading says when and of whom the facts were asked.
+func (p printer) heading(at time.Time, live bool) {
+	from := "from the running server"
+	if !live {
+		from = "from what is stored; the server was not asked"
+	}
+	p.line("%s, %s", at.UTC().Format("2006-01-02 15:04:05 MST"), from)
+	p.line("")
+}
+
+type text struct {
+	printer
+	r       *Report
+	who, of string
 }
 
 func (t *text) all() {
 	r := t.r
-	from := "from the running server"
-	if !r.Live {
-		from = "from what is stored; the server was not asked"
-	}
 	t.line("What %s sees of %s", t.who, t.of)
-	t.line("%s, %s", r.At.UTC().Format("2006-01-02 15:04:05 MST"), from)
-	t.line("")
+	t.heading(r.At, r.Live)
 	for _, s := range r.Summary {
 		t.line("%s", s)
 	}
