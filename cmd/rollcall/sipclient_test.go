@@ -422,6 +422,9 @@ func (d *dialog) again(c *sipClient, expires int, more ...string) request {
 func (d *dialog) notify() *message {
 	d.c.t.Helper()
 	m := d.c.incoming("NOTIFY")
+	for d.c.network == "udp" && m.cseq() == d.last && m.get("Call-Id") == d.r.callID { // retransmitted
+		m = d.c.incoming("NOTIFY")
+	}
 	if m.get("Call-Id") != d.r.callID {
 		d.c.t.Fatalf("NOTIFY of another dialog:\n%s", m)
 	}
