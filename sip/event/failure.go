@@ -29,6 +29,8 @@ var goneStatus = [...]int{404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489,
 const (
 	firstRetry = 30 * time.Second
 	lastRetry  = 8 * time.Minute
+	// remoteRetry is the first for a server that was not reached: it may just start again.
+	remoteRetry = 2 * time.Second
 	// maxRetryAfter bounds how long a watcher may ask us to wait.
 	maxRetryAfter = time.Hour
 )
@@ -69,6 +71,7 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 		flow = nil
 	}
 	v, label := judge(res, flow)
+	fresh := s.sending.news // since the NOTIFY was sent
 	if label == "timeout" && n.reach(s) && !sameFlow(flow, s.out) {
 		v = stranded // the old connection leads nowhere, and was not closed
 	}
@@ -99,8 +102,17 @@ func (n *Notifier) answered(s *Subscription, attempt uint32, res wire.Result) {
 		s.missed()
 	default:
 		n.failed(s, res.RetryAfter)
+		if !s.sending.hold && (fresh || n.broken(s, res)) {
+			s.sending.retry = 0
+		}
 	}
 	n.pump(s)
+}
+
+// broken reports whether a NOTIFY to another server failed only because the
+// connection that there was ended: the next one is sent over another.
+func (n *Notifier) broken(s *Subscription, res wire.Result) bool {
+	return s.sending.tries == 1 && n.remote(s) && errors.Is(res.Err, wire.ErrFlowClosed)
 }
 
 // renegotiate adopts the rates that a watcher who uses them names in its answer
@@ -135,13 +147,21 @@ func (n *Notifier) failed(s *Subscription, retryAfter time.Duration) {
 	wait := min(retryAfter, maxRetryAfter)
 	p.hold = wait > 0
 	if !p.hold {
-		wait = min(firstRetry<<min(p.tries, 8), lastRetry)
+		wait = min(n.patience(s)<<min(p.tries, 8), lastRetry)
 	}
 	p.tries = min(p.tries+1, 8)
 	p.owed = false
 	due := time.Now().Add(wait)
 	p.retry = due.UnixNano()
 	n.arm(s, due)
+}
+
+// patience is how long the first retry waits.
+func (n *Notifier) patience(s *Subscription) time.Duration {
+	if s.sending.failure == "transport" && n.remote(s) {
+		return remoteRetry
+	}
+	return firstRetry
 }
 
 // end terminates s with a final NOTIFY.

@@ -201,7 +201,7 @@ type dialKey struct {
 // wait: what is sent meanwhile is queued, and the flow closes when it fails.
 func (e *Endpoint) dial(target dialKey) (*Flow, error) {
 	e.mu.Lock()
-	if c := e.dialed[target]; c != nil {
+	if c := e.dialed[target]; c != nil && c.alive() {
 		e.mu.Unlock()
 		return c.flow, nil
 	}
