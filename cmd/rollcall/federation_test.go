@@ -1,14 +1,15 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rollcall/internal/certs/certstest"
@@ -77,14 +78,31 @@ func (p *party) write(to *party, text string) {
 	}
 }
 
-// freePort returns a port that is free for UDP and TCP.
+// portsTaken counts what freePort gave out.
+var portsTaken atomic.Int32
+
+// freePort returns a port that is free for UDP and TCP, and that nobody takes while
+// its server is down: it is none of those that the system gives out by itself.
 func freePort(t *testing.T) string {
 	t.Helper()
-	addr, err := withPort(context.Background(), anyPort)
-	if err != nil {
-		t.Fatal(err)
+	const first, count, perProcess = 10_000, 22_000, 50
+	var lc net.ListenConfig
+	for range perProcess {
+		port := first + (os.Getpid()*perProcess+int(portsTaken.Add(1)))%count
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		udp, err := lc.ListenPacket(t.Context(), "udp", addr)
+		if err != nil {
+			continue
+		}
+		tcp, err := lc.Listen(t.Context(), "tcp", addr)
+		udp.Close()
+		if err == nil {
+			tcp.Close()
+			return addr
+		}
 	}
-	return addr
+	t.Fatal("no free port")
+	return ""
 }
 
 // parties returns two domains that reach each other over TCP, by network, or over
