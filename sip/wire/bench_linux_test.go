@@ -2,6 +2,8 @@ package wire
 
 import (
 	"bytes"
+	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	"runtime"
@@ -161,30 +163,69 @@ func BenchmarkNotifyUDP(b *testing.B) {
 
 // What an idle connection costs.
 func BenchmarkIdleTCP(b *testing.B) {
-	const flows = 2000
 	s := start(b, Config{}, answer200)
-	message := []byte(request("OPTIONS", "SIP/2.0/TCP h", "z9hG4bKa", string(make([]byte, 600))))
+	idle(b, s.tcp, "TCP", func(c rawConn) net.Conn { return c })
+}
+
+// The same over TLS.
+func BenchmarkIdleTLS(b *testing.B) {
+	ca := newAuthority(b)
+	s := start(b, Config{TLS: &tls.Config{Certificates: []tls.Certificate{ca.leaf("example.com")}}}, answer200)
+	addr, err := s.Listen(b.Context(), "tls", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	cfg := &tls.Config{RootCAs: ca.pool(), ServerName: "example.com"}
+	idle(b, addr, "TLS", func(c rawConn) net.Conn { return tls.Client(c, cfg) })
+}
+
+// idle opens connections, has one request answered on each and reports what they
+// leave behind. Of the clients nothing is left but the sockets.
+func idle(b *testing.B, server netip.AddrPort, transport string, client func(rawConn) net.Conn) {
+	const flows = 2000
+	message := []byte(request("OPTIONS", "SIP/2.0/"+transport+" h", "z9hG4bKa", string(make([]byte, 600))))
 	before := inUse()
 	for range flows {
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { syscall.Close(fd) })
-		if err := syscall.Connect(fd, &syscall.SockaddrInet4{Addr: s.tcp.Addr().As4(), Port: int(s.tcp.Port())}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := syscall.Write(fd, message); err != nil {
+		c := client(dialRaw(b, server))
+		if _, err := c.Write(message); err != nil {
 			b.Fatal(err)
 		}
 		var buf [2000]byte
-		if _, err := syscall.Read(fd, buf[:]); err != nil {
+		if _, err := c.Read(buf[:]); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(inUse()-before)/flows, "B/flow")
 	b.ReportMetric(0, "ns/op")
 }
+
+// rawConn is a connected socket outside the runtime's poller.
+type rawConn struct {
+	net.Conn // nil: deadlines and addresses are not asked for
+	fd       int
+}
+
+func dialRaw(b *testing.B, to netip.AddrPort) rawConn {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+		b.Fatal(err)
+	}
+	return rawConn{fd: fd}
+}
+
+func (c rawConn) Read(p []byte) (int, error) {
+	n, err := syscall.Read(c.fd, p)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+func (c rawConn) Write(p []byte) (int, error) { return syscall.Write(c.fd, p) }
 
 // What an unanswered NOTIFY costs; its body is shared.
 func BenchmarkPendingNotify(b *testing.B) {
