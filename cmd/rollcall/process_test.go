@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,7 +48,8 @@ func TestMain(m *testing.M) {
 // binary builds the program once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
 	name := filepath.Join(testDir, "rollcall")
-	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+	build := slices.Concat([]string{"build"}, raceFlags, []string{"-o", name, "."})
+	if out, err := exec.Command("go", build...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return name, nil
@@ -107,6 +109,9 @@ func serve(t *testing.T, args ...string) *server {
 	}()
 	t.Cleanup(func() {
 		s.kill()
+		if strings.Contains(s.log.String(), "DATA RACE") {
+			t.Error("a data race in the server")
+		}
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", s.log)
 		}
