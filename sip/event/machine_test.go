@@ -23,8 +23,9 @@ import (
 // The notifier under random interleavings of SUBSCRIBE, news, answers, silence,
 // time, connections that end and restarts. Checked are, per dialog: the 200 comes
 // before any NOTIFY, one NOTIFY is in flight at most, CSeq only rises, what the
-// watcher has is not sent again unasked, nothing follows `terminated`; after
-// quiescence the watcher has the newest state; after the expiry nothing is left.
+// watcher has is not sent again unasked, nothing follows `terminated`; what concerns
+// one resource happens one after the other; after quiescence the watcher has the
+// newest state; after the expiry nothing is left.
 func TestMachine(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		// rapid speaks by panics, which must not leave the bubble's goroutine.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,7 +71,12 @@ func newRig(t testing.TB, cfg Config, st *memory.Store) *rig {
 	return r
 }
 
+// close ends the notifier. What concerned one resource must have come one after the
+// other.
 func (r *rig) close() {
+	if n := r.pkg.overlaps.Load(); n != 0 {
+		r.t.Errorf("%d times two did something about one resource at once", n)
+	}
 	r.wheel.Stop()
 	if err := r.pool.Stop(context.Background()); err != nil {
 		r.t.Error(err)
@@ -333,6 +340,18 @@ type fakePackage struct {
 	again  error // of Refreshed
 
 	headers []wire.Header
+
+	inside   sync.Map     // resources that somebody works on now
+	overlaps atomic.Int32 // calls about a resource during another about it
+}
+
+// alone notes that work on a resource begins; the function returned, that it ends.
+func (p *fakePackage) alone(resource string) (end func()) {
+	if _, taken := p.inside.LoadOrStore(resource, true); taken {
+		p.overlaps.Add(1)
+	}
+	runtime.Gosched() // let others in, if they can come
+	return func() { p.inside.Delete(resource) }
 }
 
 func text(body string) View {
@@ -352,6 +371,7 @@ func (p *fakePackage) Terms() Terms {
 }
 
 func (p *fakePackage) Open(_ context.Context, s *Subscription) (Source, error) {
+	defer p.alone(s.Resource)()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse != nil {
@@ -367,6 +387,7 @@ type fakeSource struct {
 }
 
 func (f *fakeSource) View(full bool) (View, bool) {
+	defer f.p.alone(f.s.Resource)()
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	f.p.fulls = append(f.p.fulls, full)
@@ -390,6 +411,7 @@ func (f *fakeSource) State() State {
 func (f *fakeSource) Headers() []wire.Header { return f.p.headers }
 
 func (f *fakeSource) Refreshed() error {
+	defer f.p.alone(f.s.Resource)()
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	return f.p.again
@@ -401,6 +423,7 @@ func (f *fakeSource) Record(b *store.Batch) {
 }
 
 func (f *fakeSource) Ended(reason string, b *store.Batch) {
+	defer f.p.alone(f.s.Resource)()
 	f.p.mu.Lock()
 	defer f.p.mu.Unlock()
 	f.p.ended = append(f.p.ended, reason)
