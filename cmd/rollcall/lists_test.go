@@ -11,7 +11,7 @@ import (
 )
 
 // Lists of lamps over every transport: refusals of RFC 4662 §4, then full, partial
-// and full state again, an edit, and the end of the service.
+// and full state again, an edit, and the end of the service. Then lists of presence.
 func TestListsOverTransports(t *testing.T) {
 	authority, dir := certstest.NewAuthority(t), t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -108,4 +108,5 @@ func TestListsOverTransports(t *testing.T) {
 			}
 		})
 	}
+	playAll(t, venues(t, "--list-window", window.String(), "--pacing", "off", "--global-readers", "carol")[:3], listRows())
 }
