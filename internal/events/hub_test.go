@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,6 +155,7 @@ type client struct {
 	text   strings.Builder
 	close  context.CancelFunc
 	done   chan struct{}
+	held   atomic.Pointer[chan struct{}] // when it is there, nothing is read until it is closed
 }
 
 func (c *client) Header() http.Header { return c.head }
@@ -161,6 +163,9 @@ func (c *client) Header() http.Header { return c.head }
 func (c *client) WriteHeader(status int) { c.status = status }
 
 func (c *client) Write(b []byte) (int, error) {
+	if held := c.held.Load(); held != nil {
+		<-*held
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.Write(b)
@@ -353,8 +358,11 @@ func TestSlowClient(t *testing.T) {
 		r := newRig(t, nil)
 		c := r.connect(amy, "/events?show=watchers", "")
 		c.got()
-		c.mu.Lock() // it reads nothing more
+		held := make(chan struct{})
+		c.held.Store(&held)
 		stays := Watcher{ID: "stays", Watcher: bo, Status: "active", Event: "subscribe"}
+		r.watchedBy(stays)
+		synctest.Wait() // the stream is stuck with that
 		for i := range maxGone + 20 {
 			r.watchedBy(stays, Watcher{ID: fmt.Sprint("w", i), Watcher: bo, Status: "active", Event: "subscribe"})
 			// Another stream keeps the table up to date.
@@ -367,7 +375,7 @@ func TestSlowClient(t *testing.T) {
 				t.Errorf("%d remembered", f.table.gone)
 			}
 		}
-		c.mu.Unlock()
+		close(held)
 		r.contains(c.got(), `{"reason":"too far behind"}`, `"id":"stays"`)
 		c.close()
 		<-c.done
