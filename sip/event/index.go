@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rollcall/internal/store"
 	"rollcall/internal/wheel"
 	"rollcall/sip/wire"
 )
@@ -23,6 +24,9 @@ type room struct {
 
 	astray  map[string][]*Subscription // by watcher: wait for a connection
 	waiting atomic.Int32               // how many; anybody may read
+
+	doubts    []store.Subscription // rows that take back what is stored as seen
+	gathering bool                 // they are written together
 
 	unsaved []*Subscription // wait for write-back
 	saver   wheel.Timer

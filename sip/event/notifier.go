@@ -162,7 +162,7 @@ func (n *Notifier) spread(r *room) {
 	r.announced, r.spreading = r.spreading, r.announced
 	r.mu.Unlock()
 	for k := range r.spreading {
-		r.each(k, n.noticed)
+		n.gather(r, func() { r.each(k, n.noticed) })
 		r.tell(k)
 	}
 	clear(r.spreading)

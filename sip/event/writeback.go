@@ -29,7 +29,7 @@ func (n *Notifier) saveLater(s *Subscription) {
 	if s.sending.stored {
 		row := s.row()
 		row.Sent, s.sending.stored = "", false
-		n.cfg.Store.Defer(store.Batch{Subscriptions: []store.Subscription{row}})
+		n.doubt(&n.rooms[s.Shard], row)
 	}
 	if s.sending.unsaved {
 		return
@@ -39,6 +39,31 @@ func (n *Notifier) saveLater(s *Subscription) {
 	r.unsaved = append(r.unsaved, s)
 	if len(r.unsaved) == 1 {
 		n.saveSoon(r, s.Shard)
+	}
+}
+
+// doubt has a row written that takes back what is stored as seen.
+func (n *Notifier) doubt(r *room, row store.Subscription) {
+	r.doubts = append(r.doubts, row)
+	if !r.gathering || len(r.doubts) == saveBatch {
+		n.writeDoubts(r)
+	}
+}
+
+// gather has the doubts of do written together: many watch one resource.
+func (n *Notifier) gather(r *room, do func()) {
+	r.gathering = true
+	defer func() {
+		r.gathering = false
+		n.writeDoubts(r)
+	}()
+	do()
+}
+
+func (n *Notifier) writeDoubts(r *room) {
+	if len(r.doubts) > 0 {
+		n.cfg.Store.Defer(store.Batch{Subscriptions: r.doubts})
+		r.doubts = nil // the store has it now
 	}
 }
 

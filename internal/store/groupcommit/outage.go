@@ -64,10 +64,10 @@ func (e *Engine) refuse(it *item, err error) {
 	case it.ready != nil:
 		it.release(err)
 	case !errors.Is(err, store.ErrUnavailable):
-		slog.Error("a deferred write was lost", "err", err)
+		slog.Error("a deferred write was lost", "error", err)
 	default:
 		if e.kept.since.IsZero() {
-			slog.Warn("the database does not answer: deferred writes are kept", "err", err)
+			slog.Warn("the database does not answer: deferred writes are kept", "error", err)
 		}
 		e.kept.keep(&it.batch)
 	}
@@ -98,7 +98,7 @@ func (e *Engine) oneByOne(b *store.Batch) error {
 		case errors.Is(err, store.ErrUnavailable):
 			return err
 		case err != nil:
-			slog.Error("a deferred write was lost", "err", err)
+			slog.Error("a deferred write was lost", "error", err)
 			e.kept.lost++
 		}
 	}
